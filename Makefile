@@ -1,0 +1,70 @@
+# Everything that is done with this repository. `make demo` and `make test` need
+# Go, make and python3, nothing else; logic lives in tools/.
+
+PROGRAM   := bin/atlassian-audit-records
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS   := -s -w -X main.version=$(VERSION)
+LINTER    := bin/golangci-lint
+SCRIPTS   := .ci/run $(wildcard tools/*.sh)
+FUZZTIME  ?= 5m
+CHECKS    ?= 20000
+BENCH     ?= .
+BENCHTIME ?= 1s
+
+# The version is stamped by LDFLAGS; asking git again fails where somebody else owns the checkout.
+export GOFLAGS += -buildvcs=false
+export PYTHONPYCACHEPREFIX := $(CURDIR)/bin/pycache
+
+.PHONY: build demo test test-go test-python race lint cross bench cover check nightly fuzz properties clean
+
+build: # the program, static
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(PROGRAM) ./cmd/atlassian-audit-records
+
+demo: build # the main job from end to end on this machine, nothing configured
+	$(PROGRAM) demo
+
+test: test-go test-python # every test; with the race detector where there is a C compiler
+
+test-go:
+	tools/test.sh ./...
+
+test-python: build
+	python3 -W error -m unittest discover -s adapters/python/tests
+
+race: # like test-go, but fails where there is no C compiler
+	CGO_ENABLED=1 go test -race -timeout 20m ./...
+
+lint: $(LINTER) # formatting, vet, linters, scripts, tidy modules
+	! gofmt -l . | grep .
+	go vet ./...
+	$(LINTER) run ./...
+	go mod tidy -diff
+	python3 -m py_compile adapters/python/*.py adapters/python/tests/*.py
+	for script in $(SCRIPTS); do bash -n $$script || exit 1; done
+
+$(LINTER): tools/go.mod tools/go.sum # from source, pinned in a module of its own
+	go build -C tools -o ../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	touch $(LINTER)
+
+cross: # the program for every platform, and vet for those that this one is not
+	LDFLAGS='$(LDFLAGS)' tools/cross.sh
+
+bench: build # the measures of docs/performance.md
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 60m ./...
+
+cover: # statement coverage, each package by all tests
+	go test -coverpkg=./... -coverprofile=bin/cover.out -timeout 20m ./...
+	go tool cover -func=bin/cover.out | tail -n 1
+
+check: test lint cross demo # all that a change has to pass
+
+nightly: fuzz properties # what is too long for every change
+
+fuzz: # every fuzz target there is, FUZZTIME each
+	FUZZTIME=$(FUZZTIME) tools/fuzz.sh
+
+properties: # every property, CHECKS cases each
+	CHECKS=$(CHECKS) tools/properties.sh
+
+clean:
+	rm -rf bin

@@ -1,0 +1,418 @@
+package archtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// listed is what `go list -json` tells of a package.
+type listed struct {
+	ImportPath   string
+	Dir          string
+	GoFiles      []string
+	Imports      []string
+	Deps         []string
+	TestImports  []string
+	XTestImports []string
+}
+
+func TestArrows(t *testing.T) {
+	t.Parallel()
+	for _, platform := range []string{"linux", "darwin", "windows"} {
+		t.Run(platform, func(t *testing.T) {
+			t.Parallel()
+			for _, broken := range check(list(t, platform)) {
+				t.Error(broken)
+			}
+		})
+	}
+}
+
+func TestEveryRuleNamesAModuleThatIsUsed(t *testing.T) {
+	t.Parallel()
+	out := run(t, nil, "go", "list", "-m", "-f", "{{.Path}}", "all")
+	used := strings.Fields(string(out))
+	for name := range owners {
+		if !slices.Contains(used, name) {
+			t.Errorf("rules_test.go has a rule for the module %s, which go.mod does not know any more: remove the rule", name)
+		}
+	}
+}
+
+func TestEveryDependencyIsExplained(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "dependencies.md"))
+	if err != nil {
+		t.Fatalf("reading the page that explains the dependencies: %v", err)
+	}
+	out := run(t, nil, "go", "list", "-m", "-f", "{{if not .Main}}{{.Path}} {{.Indirect}}{{end}}", "all")
+	indirect := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		if path, is, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			indirect[path] = is
+		}
+	}
+	explained := map[string]bool{}
+	for line := range strings.Lines(string(page)) {
+		if path, _, ok := strings.Cut(strings.TrimPrefix(line, "| `"), "` |"); ok && strings.HasPrefix(line, "| `") {
+			explained[path] = true
+			if _, required := indirect[path]; !required {
+				t.Errorf("docs/dependencies.md explains %s, which go.mod does not require any more: remove its line", path)
+			}
+		}
+	}
+	for path, is := range indirect {
+		if is == "false" && !explained[path] {
+			t.Errorf("docs/dependencies.md does not explain %s: what for, why this one, what it pulls in, its licence", path)
+		}
+	}
+}
+
+func TestClocklessRoomsNameNoClock(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t, "linux") {
+		why, ok := clockless[strings.TrimPrefix(p.ImportPath, module+"/")]
+		if !ok {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			file := filepath.Join(p.Dir, name)
+			src, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatalf("reading a file that go list named: %v", err)
+			}
+			for _, at := range clocksIn(t, file, src) {
+				t.Errorf("%s: %s", at, why)
+			}
+		}
+	}
+}
+
+// check is every arrow that points the wrong way among the packages, as one
+// sentence each, sorted.
+func check(packages []listed) []string {
+	var broken []string
+	found := map[string]bool{}
+	for _, p := range packages {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		key, r, ok := roomOf(name)
+		found[key] = true
+		if !ok {
+			broken = append(broken, fmt.Sprintf("%s has no rule: add it to rules_test.go, and say what it may import and why", name))
+			continue
+		}
+		for _, i := range p.Imports {
+			broken = append(broken, direct(name, key, r, i)...)
+		}
+		for _, d := range p.Deps {
+			if why, bad := r.neverAtAll[d]; bad {
+				broken = append(broken, fmt.Sprintf("%s reaches %s: %s", name, d, why))
+			}
+		}
+		for _, i := range append(slices.Clone(p.TestImports), p.XTestImports...) {
+			broken = append(broken, ofTest(name, key, i)...)
+		}
+	}
+	for key := range rooms {
+		if !found[key] {
+			broken = append(broken, fmt.Sprintf("rules_test.go has a rule for %s, which does not exist any more: remove the rule", key))
+		}
+	}
+	slices.Sort(broken)
+	return slices.Compact(broken)
+}
+
+// direct judges one import in a file that is not a test.
+func direct(name, key string, r room, imported string) []string {
+	var broken []string
+	if ours, ok := strings.CutPrefix(imported, module+"/"); ok {
+		to, target, _ := roomOf(ours)
+		switch {
+		case to == key:
+		case target.forTests && !strings.HasPrefix(name, "cmd/"):
+			broken = append(broken, fmt.Sprintf("%s imports %s outside of a test: %s", name, ours, target.why))
+		case !slices.Contains(r.imports, to):
+			broken = append(broken, fmt.Sprintf("%s imports %s: %s", name, ours, r.why))
+		}
+		return broken
+	}
+	for bad, why := range r.never {
+		if imported == bad || strings.HasSuffix(bad, "/") && strings.HasPrefix(imported, bad) {
+			broken = append(broken, fmt.Sprintf("%s imports %s: %s", name, imported, why))
+		}
+	}
+	if imported == "testing" && !r.forTests {
+		broken = append(broken, fmt.Sprintf("%s imports testing outside of a test: it would be part of the program", name))
+	}
+	o, tree := ownerOf(imported)
+	switch {
+	case tree == "" && strings.HasPrefix(imported, agents):
+		broken = append(broken, fmt.Sprintf("%s imports %s: only check, cmd and pkg/agent may know the Agent's modules; add a rule "+
+			"for this one to rules_test.go", name, imported))
+	case tree == "" || slices.Contains(o.rooms, key) || o.testsOnly && r.forTests:
+	default:
+		broken = append(broken, fmt.Sprintf("%s imports %s: %s", name, imported, o.why))
+	}
+	return broken
+}
+
+// ofTest judges one import of a test file. Tests may wire the rooms together,
+// but two walls hold for them too.
+func ofTest(name, key, imported string) []string {
+	ours, ok := strings.CutPrefix(imported, module+"/")
+	if !ok {
+		return nil
+	}
+	to, _, _ := roomOf(ours)
+	switch {
+	case to == key:
+	case key == "pkg/atlassian/atlassiantest", key == "pkg/audit":
+		return []string{fmt.Sprintf("a test of %s imports %s: %s", name, ours, rooms[key].why)}
+	case strings.HasPrefix(ours, "cmd/"):
+		return []string{fmt.Sprintf("a test of %s imports %s: %s", name, ours, rooms["cmd/atlassian-audit-records"].why)}
+	}
+	return nil
+}
+
+// roomOf is the room that a package of ours belongs to: the longest entry that
+// is the package or stands above it.
+func roomOf(name string) (key string, r room, ok bool) {
+	for k, candidate := range rooms {
+		if (name == k || strings.HasPrefix(name, k+"/")) && len(k) > len(key) {
+			key, r, ok = k, candidate, true
+		}
+	}
+	return key, r, ok
+}
+
+// ownerOf is the rule for a foreign package; tree is empty when there is none.
+func ownerOf(imported string) (o owner, tree string) {
+	for k, candidate := range owners {
+		if (imported == k || strings.HasPrefix(imported, k+"/")) && len(k) > len(tree) {
+			o, tree = candidate, k
+		}
+	}
+	return o, tree
+}
+
+// list is every package of ours as it is built for a platform.
+func list(t *testing.T, platform string) []listed {
+	t.Helper()
+	seeSources(t)
+	out := run(t, []string{"GOOS=" + platform, "GOARCH=amd64", "CGO_ENABLED=0"}, "go", "list", "-json", module+"/...")
+	var packages []listed
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		err := d.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		if err != nil {
+			t.Fatalf("reading what go list wrote: %v", err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+// seeSources opens every folder of ours: go test repeats a cached result unless
+// something changed that the test itself looked at, and what go list looks at
+// does not count.
+func seeSources(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join("..", ".."), func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && (d.Name() == ".git" || d.Name() == "bin") {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a neighbour's temporary folder may vanish meanwhile
+		t.Fatalf("looking at the sources: %v", err)
+	}
+}
+
+func run(t *testing.T, env []string, name string, args ...string) []byte {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), name, args...)
+	c.Env = append(os.Environ(), env...)
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, stderr.String())
+	}
+	return out
+}
+
+// clocksIn are the places at which a source file names a clock.
+func clocksIn(t *testing.T, file string, src []byte) []string {
+	t.Helper()
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, file, src, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatalf("parsing: %v", err)
+	}
+	local := ""
+	for _, i := range f.Imports {
+		if i.Path.Value == `"time"` {
+			local = "time"
+			if i.Name != nil {
+				local = i.Name.Name
+			}
+		}
+	}
+	var at []string
+	ast.Inspect(f, func(n ast.Node) bool {
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		if x, ok := s.X.(*ast.Ident); ok && local != "" && x.Name == local && slices.Contains(clocks, s.Sel.Name) {
+			at = append(at, fmt.Sprintf("%s names time.%s", fset.Position(s.Pos()), s.Sel.Name))
+		}
+		return true
+	})
+	return at
+}
+
+// TestTheTestItself turns arrows round and expects to hear of each.
+func TestTheTestItself(t *testing.T) {
+	t.Parallel()
+	sound := func() map[string]listed {
+		all := map[string]listed{}
+		for key, r := range rooms {
+			p := listed{ImportPath: module + "/" + key}
+			for _, i := range r.imports {
+				p.Imports = append(p.Imports, module+"/"+i)
+			}
+			all[key] = p
+		}
+		return all
+	}
+	tests := map[string]struct {
+		room   string
+		change func(*listed)
+		want   []string
+	}{
+		"a sound tree has nothing to say": {"pkg/audit", func(*listed) {}, nil},
+		"siblings do not import each other": {
+			"pkg/collect", func(p *listed) { p.Imports = append(p.Imports, module+"/pkg/state") },
+			[]string{"pkg/collect imports pkg/state: " + rooms["pkg/collect"].why},
+		},
+		"an arrow does not turn round": {
+			"pkg/audit", func(p *listed) { p.Imports = append(p.Imports, module+"/check") },
+			[]string{"pkg/audit imports check: " + rooms["pkg/audit"].why},
+		},
+		"the pure room opens no file": {
+			"pkg/audit", func(p *listed) { p.Imports = append(p.Imports, "os") },
+			[]string{"pkg/audit imports os: " + rooms["pkg/audit"].never["os"]},
+		},
+		"a whole tree may be forbidden": {
+			"pkg/audit", func(p *listed) { p.Imports = append(p.Imports, "golang.org/x/sys/unix") },
+			[]string{"pkg/audit imports golang.org/x/sys/unix: " + rooms["pkg/audit"].never["golang.org/x/sys/"]},
+		},
+		"the network is not reached through others either": {
+			"pkg/collect", func(p *listed) { p.Deps = append(p.Deps, "net/http") },
+			[]string{"pkg/collect reaches net/http: " + rooms["pkg/collect"].neverAtAll["net/http"]},
+		},
+		"the simulated site stays out of the check": {
+			"check", func(p *listed) { p.Imports = append(p.Imports, module+"/pkg/atlassian/atlassiantest") },
+			[]string{"check imports pkg/atlassian/atlassiantest outside of a test: " + rooms["pkg/atlassian/atlassiantest"].why},
+		},
+		"the simulated site shares not even the vocabulary, not even in its tests": {
+			"pkg/atlassian/atlassiantest", func(p *listed) {
+				p.Imports = append(p.Imports, module+"/pkg/audit")
+				p.XTestImports = append(p.XTestImports, module+"/pkg/atlassian")
+			},
+			[]string{
+				"a test of pkg/atlassian/atlassiantest imports pkg/atlassian: " + rooms["pkg/atlassian/atlassiantest"].why,
+				"pkg/atlassian/atlassiantest imports pkg/audit: " + rooms["pkg/atlassian/atlassiantest"].why,
+			},
+		},
+		"a test of the client may use the simulated site": {
+			"pkg/atlassian", func(p *listed) { p.TestImports = append(p.TestImports, module+"/pkg/atlassian/atlassiantest") }, nil,
+		},
+		"a module has its owner": {
+			"pkg/spool", func(p *listed) { p.Imports = append(p.Imports, "golang.org/x/oauth2/clientcredentials") },
+			[]string{"pkg/spool imports golang.org/x/oauth2/clientcredentials: " + owners["golang.org/x/oauth2"].why},
+		},
+		"a test library stays in tests": {
+			"check", func(p *listed) { p.Imports = append(p.Imports, "github.com/google/go-cmp/cmp", "testing") },
+			[]string{
+				"check imports github.com/google/go-cmp/cmp: " + owners["github.com/google/go-cmp"].why,
+				"check imports testing outside of a test: it would be part of the program",
+			},
+		},
+		"an Agent's module without a rule is asked about": {
+			"pkg/state", func(p *listed) { p.Imports = append(p.Imports, agents+"pkg/config/model") },
+			[]string{"pkg/state imports " + agents + "pkg/config/model: only check, cmd and pkg/agent may know the Agent's modules; " +
+				"add a rule for this one to rules_test.go"},
+		},
+		"a package without a rule is asked about": {
+			"pkg/audit", func(p *listed) { p.ImportPath = module + "/pkg/other" },
+			[]string{
+				"pkg/other has no rule: add it to rules_test.go, and say what it may import and why",
+				"rules_test.go has a rule for pkg/audit, which does not exist any more: remove the rule",
+			},
+		},
+		"a package below a room follows its rule": {
+			"pkg/spool", func(p *listed) {
+				p.ImportPath += "/internal/files"
+				p.Imports = []string{module + "/pkg/state", module + "/pkg/spool"}
+			},
+			[]string{"pkg/spool/internal/files imports pkg/state: " + rooms["pkg/spool"].why},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := sound()
+			changed := all[tt.room]
+			tt.change(&changed)
+			all[tt.room] = changed
+			var packages []listed
+			for _, p := range all {
+				packages = append(packages, p)
+			}
+			if diff := cmp.Diff(tt.want, check(packages)); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestClocksIn(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		src  string
+		want []string
+	}{
+		"a call":               {"package p\nimport \"time\"\nvar t = time.Now()\n", []string{"p.go:3:9 names time.Now"}},
+		"a value":              {"package p\nimport \"time\"\nvar now = time.Now\n", []string{"p.go:3:11 names time.Now"}},
+		"under another name":   {"package p\nimport clock \"time\"\nvar t = clock.Now()\n", []string{"p.go:3:9 names time.Now"}},
+		"another package time": {"package p\nimport \"other/time\"\nvar t = time.Now()\n", nil},
+		"a duration":           {"package p\nimport \"time\"\nvar d = time.Second\n", nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tt.want, clocksIn(t, "p.go", []byte(tt.src))); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Builds the program for every platform that is supported, and vets all packages
+# and tests on those operating systems that this one is not.
+set -euo pipefail
+
+export CGO_ENABLED=0
+host=$(go env GOHOSTOS)
+for os in linux darwin windows; do
+	suffix=""
+	if [ "$os" = windows ]; then suffix=.exe; fi
+	for arch in amd64 arm64; do
+		out="bin/$os-$arch/atlassian-audit-records$suffix"
+		echo "cross: $out"
+		GOOS=$os GOARCH=$arch go build -trimpath -ldflags "${LDFLAGS:-}" -o "$out" ./cmd/atlassian-audit-records
+	done
+	if [ "$os" != "$host" ]; then
+		echo "cross: vet for $os"
+		GOOS=$os GOARCH=amd64 go vet ./...
+	fi
+done
