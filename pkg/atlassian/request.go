@@ -1,0 +1,165 @@
+package atlassian
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"atlassian_audit_records/pkg/audit"
+)
+
+const (
+	// tries is how often one question is asked before it counts as failed.
+	tries = 3
+	// The pause before the second try is at most firstPause, drawn evenly from
+	// nothing up ("full jitter"), doubling up to maxPause.
+	firstPause = time.Second
+	maxPause   = 8 * time.Second
+)
+
+// question is one request, and what its answer must be.
+type question struct {
+	client  *http.Client
+	product audit.Product
+	url     *url.URL
+	// maxBody bounds the body of a good answer in bytes; sizeHint is its likely
+	// size, or 0.
+	maxBody  int64
+	sizeHint int
+	// sent is called for each request sent to url, waited for each answer that
+	// asks to wait; both may be nil.
+	sent, waited func()
+	// decode reads the body of an answer that looks good. Its error must not
+	// quote the body.
+	decode func(body []byte) error
+}
+
+// answer is what is left of a good answer beside what decode took.
+type answer struct {
+	// date is the Date header, zero where there was none.
+	date time.Time
+	size int
+}
+
+// do asks a question, and asks again a few times where that may help, never
+// beyond the context.
+func (c *Client) do(ctx context.Context, q question) (answer, *Error) {
+	p := &pauses{ctx: ctx, rand: c.rand}
+	a, err := backoff.Retry(ctx, func() (answer, error) {
+		a, failure := c.attempt(ctx, q)
+		if p.last = failure; failure != nil {
+			return a, failure
+		}
+		return a, nil
+	}, backoff.WithBackOff(p), backoff.WithMaxTries(tries), backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		// Where the context ended during a pause, the last failure says more.
+		return answer{}, p.last
+	}
+	return a, nil
+}
+
+// pauses decides whether to ask again, and when.
+type pauses struct {
+	ctx  context.Context
+	rand func() float64
+	n    int
+	last *Error
+}
+
+func (p *pauses) Reset() { p.n = 0 }
+
+// NextBackOff is the pause before the next try, or backoff.Stop.
+func (p *pauses) NextBackOff() time.Duration {
+	if p.last == nil || !p.last.retry {
+		return backoff.Stop
+	}
+	pause := p.last.pause
+	if pause == 0 {
+		pause = time.Duration(p.rand() * float64(min(firstPause<<p.n, maxPause)))
+		p.n++
+	}
+	if end, ok := p.ctx.Deadline(); ok && time.Until(end) <= pause {
+		return backoff.Stop
+	}
+	return pause
+}
+
+// attempt sends one request and judges what comes back.
+func (c *Client) attempt(ctx context.Context, q question) (answer, *Error) {
+	if err := c.limiter.Wait(ctx); err != nil {
+		return answer{}, c.interrupted(q, ctx)
+	}
+	attemptCtx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	attemptCtx = context.WithValue(attemptCtx, countKey{}, q)
+	req, err := http.NewRequestWithContext(attemptCtx, http.MethodGet, q.url.String(), nil)
+	if err != nil {
+		return answer{}, c.failure(q, Error{Code: CodeBadRequest, Person: true,
+			What: "the address could not be asked", Next: "check `site` and `gateway`", Err: err})
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.userAgent)
+	resp, err := q.client.Do(req)
+	if err != nil {
+		return answer{}, c.judgeSilence(ctx, q, err)
+	}
+	defer resp.Body.Close()
+	a := answer{}
+	if resp.StatusCode != http.StatusProxyAuthRequired {
+		a.date = c.observe(resp.Header)
+	}
+	limit := q.maxBody
+	if resp.StatusCode != http.StatusOK {
+		limit = maxErrorBody
+	}
+	body, err := readBody(resp, limit, q.sizeHint)
+	if err != nil && !errors.Is(err, errTooLarge) && over(ctx) {
+		return answer{}, c.interrupted(q, ctx)
+	}
+	failure := c.judge(q, resp, a.date, body, err)
+	if failure != nil && !failure.Until.IsZero() && q.waited != nil {
+		q.waited()
+	}
+	a.size = len(body)
+	return a, failure
+}
+
+// counting counts the requests that really go to the address asked for: a
+// credential may send one twice, and others of its own.
+type counting struct{ base http.RoundTripper }
+
+type countKey struct{}
+
+func (c counting) RoundTrip(req *http.Request) (*http.Response, error) {
+	q, ok := req.Context().Value(countKey{}).(question)
+	if ok && q.sent != nil && req.URL.Host == q.url.Host && req.URL.Path == q.url.Path {
+		q.sent()
+	}
+	return c.base.RoundTrip(req)
+}
+
+var errTooLarge = errors.New("the body exceeds the limit")
+
+// readBody reads at most limit bytes; errTooLarge says that there are more.
+func readBody(resp *http.Response, limit int64, hint int) ([]byte, error) {
+	if n := resp.ContentLength; n > limit {
+		return nil, errTooLarge
+	} else if n > 0 {
+		hint = int(n)
+	}
+	var b bytes.Buffer
+	// bytes.Buffer wants room for one more read to see the end.
+	b.Grow(min(max(hint, 0), int(limit)) + bytes.MinRead)
+	_, err := b.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	if err == nil && int64(b.Len()) > limit {
+		return b.Bytes()[:limit], errTooLarge
+	}
+	return b.Bytes(), err
+}

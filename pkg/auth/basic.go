@@ -1,0 +1,45 @@
+package auth
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+)
+
+// Basic is the credential api_token: the email of an account and an API token
+// of it, as HTTP Basic authentication. A classic token works on the site, a
+// scoped one on the gateway (documented); which one it is cannot be told from
+// the token.
+type Basic struct {
+	email   string
+	token   Secret
+	allowed allowed
+}
+
+// NewBasic is a credential for the given origins: the site's and the gateway's.
+func NewBasic(email string, token Secret, origins ...*url.URL) (*Basic, error) {
+	switch {
+	case email == "":
+		return nil, errors.New("auth: no email given")
+	case token == "":
+		return nil, errors.New("auth: no api_token given")
+	}
+	a, err := newAllowed(origins)
+	if err != nil {
+		return nil, err
+	}
+	return &Basic{email: email, token: token, allowed: a}, nil
+}
+
+// Kind is the configuration's word for the credential.
+func (b *Basic) Kind() string { return "api_token" }
+
+// Routes are the site, then the gateway.
+func (b *Basic) Routes() []string { return []string{"site", "gateway"} }
+
+// RoundTripper is base with the credential attached.
+func (b *Basic) RoundTripper(base http.RoundTripper) http.RoundTripper {
+	return &guarded{base: base, allowed: b.allowed, attach: func(req *http.Request) {
+		req.SetBasicAuth(b.email, b.token.Reveal())
+	}}
+}
