@@ -1,0 +1,241 @@
+package atlassiantest
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Credential names one of the server's credentials.
+type Credential int
+
+// The credentials.
+const (
+	Classic      Credential = iota // Email and ClassicToken, at the site
+	Scoped                         // Email and ScopedToken, at the gateway
+	ServiceToken                   // ServiceToken as a bearer token, at the gateway
+	Client                         // ClientID and ClientSecret, at the authorisation server
+	credentials
+)
+
+// The scopes that matter for audit records.
+const (
+	ScopeJiraAudit       = "read:audit-log:jira"
+	ScopeJiraUser        = "read:user:jira"
+	ScopeJiraConfigure   = "manage:jira-configuration"
+	ScopeConfluenceAudit = "read:audit-log:confluence"
+)
+
+// Denial is why a product refuses a person whose credential is right.
+type Denial int
+
+// The denials, each with the 403 that goes with it.
+const (
+	Allowed Denial = iota
+	NotAdmin
+	FreePlan
+	NoProductAccess
+)
+
+type access struct {
+	secret  [credentials]string
+	revoked [credentials]bool
+	scopes  [credentials][]string
+	denied  map[string]Denial
+	issued  map[string]issued
+	n       uint64 // access tokens ever issued
+}
+
+// issued is an access token that the authorisation server gave out.
+type issued struct {
+	expires time.Time
+	scopes  []string
+}
+
+func newAccess(o Options) access {
+	a := access{denied: map[string]Denial{}, issued: map[string]issued{}}
+	a.secret = [credentials]string{o.ClassicToken, o.ScopedToken, o.ServiceToken, o.ClientSecret}
+	for c := range a.scopes {
+		a.scopes[c] = []string{ScopeJiraAudit, ScopeJiraUser, ScopeConfluenceAudit}
+	}
+	return a
+}
+
+// SetScopes replaces the scopes of a credential. Access tokens already issued
+// keep theirs. A classic token has no scopes and ignores them.
+func (s *Server) SetScopes(c Credential, scopes ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.access.scopes[c] = slices.Clone(scopes)
+}
+
+// Revoke makes a credential wrong, as an expired or deleted token is.
+func (s *Server) Revoke(c Credential) { s.setRevoked(c, true) }
+
+// Restore makes a revoked credential right again.
+func (s *Server) Restore(c Credential) { s.setRevoked(c, false) }
+
+func (s *Server) setRevoked(c Credential, revoked bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.access.revoked[c] = revoked
+}
+
+// SetSecret replaces a credential's secret.
+func (s *Server) SetSecret(c Credential, secret string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.access.secret[c] = secret
+}
+
+// RevokeTokens makes every access token issued so far wrong before its time.
+func (s *Server) RevokeTokens() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.access.issued)
+}
+
+// Deny lets the product refuse every person, or with Allowed none.
+func (s *Server) Deny(product string, d Denial) {
+	p := s.store(product).product
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.access.denied[p] = d
+}
+
+func (s *Server) denial(product string) Denial {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.access.denied[product]
+}
+
+func authKind(r *http.Request) AuthKind {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch {
+	case r.Header.Get("Authorization") == "":
+		return AuthNone
+	case strings.EqualFold(scheme, "basic"):
+		return AuthBasic
+	case strings.EqualFold(scheme, "bearer"):
+		return AuthBearer
+	}
+	return AuthOther
+}
+
+// authenticate tells whether the request's Authorization header is good for
+// the route, and with which scopes; scoped is false for a credential to which
+// scopes do not apply.
+func (s *Server) authenticate(r *http.Request, route Route) (right, scoped bool, scopes []string) {
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := &s.access
+	if email, token, ok := r.BasicAuth(); ok {
+		c := Classic
+		if route == RouteGateway {
+			c = Scoped
+		}
+		if email != s.o.Email || token != a.secret[c] || a.revoked[c] {
+			return false, false, nil
+		}
+		return true, c == Scoped, a.scopes[c]
+	}
+	if authKind(r) != AuthBearer || route != RouteGateway {
+		return false, false, nil
+	}
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if token == a.secret[ServiceToken] && !a.revoked[ServiceToken] {
+		return true, true, a.scopes[ServiceToken]
+	}
+	t, ok := a.issued[token]
+	if !ok || a.revoked[Client] || !now.Before(t.expires) {
+		return false, false, nil
+	}
+	return true, true, t.scopes
+}
+
+// scopesSuffice tells whether the scopes cover the request. Version 2 of
+// Jira's API takes the classic scope alone.
+func scopesSuffice(i RequestInfo, scopes []string) bool {
+	has := func(s string) bool { return slices.Contains(scopes, s) }
+	switch {
+	case i.Product == Confluence:
+		return has(ScopeConfluenceAudit)
+	case i.Kind == KindAudit && i.Version == "2":
+		return has(ScopeJiraConfigure)
+	case i.Kind == KindAudit:
+		return has(ScopeJiraAudit) || has(ScopeJiraConfigure)
+	}
+	return true
+}
+
+// token answers the authorisation server's token endpoint: form or JSON, the
+// secret in the body alone.
+func (s *Server) token(r *http.Request) reply {
+	if r.Method != http.MethodPost {
+		return oauthError(http.StatusMethodNotAllowed, "invalid_request", "Use POST.")
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<16))
+	if err != nil {
+		return oauthError(http.StatusBadRequest, "invalid_request", "The body could not be read.")
+	}
+	in := map[string]string{}
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch media {
+	case "application/json":
+		if json.Unmarshal(body, &in) != nil {
+			return oauthError(http.StatusBadRequest, "invalid_request", "The body is not a JSON object of strings.")
+		}
+	default:
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return oauthError(http.StatusBadRequest, "invalid_request", "The body is not a form.")
+		}
+		for k := range form {
+			in[k] = form.Get(k)
+		}
+	}
+	if in["grant_type"] != "client_credentials" {
+		return oauthError(http.StatusForbidden, "unauthorized_client",
+			fmt.Sprintf("Grant type '%s' not allowed for the client.", in["grant_type"]))
+	}
+
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := &s.access
+	if in["client_id"] != s.o.ClientID || in["client_secret"] != a.secret[Client] || a.revoked[Client] {
+		return oauthError(http.StatusUnauthorized, "access_denied", "Unauthorized")
+	}
+	for t, is := range a.issued {
+		if !now.Before(is.expires) {
+			delete(a.issued, t)
+		}
+	}
+	a.n++
+	var number [16]byte
+	binary.BigEndian.PutUint64(number[:8], s.o.Seed)
+	binary.BigEndian.PutUint64(number[8:], a.n)
+	sum := sha256.Sum256(number[:])
+	token := "simulated-access-token-" + hex.EncodeToString(sum[:20])
+	a.issued[token] = issued{now.Add(s.o.TokenLifetime), slices.Clone(a.scopes[Client])}
+	return jsonReply(http.StatusOK, map[string]any{
+		"access_token": token,
+		"expires_in":   int64(s.o.TokenLifetime / time.Second),
+		"scope":        strings.Join(a.scopes[Client], " "),
+		"token_type":   "Bearer",
+	})
+}
+
+func oauthError(status int, code, description string) reply {
+	return jsonReply(status, map[string]any{"error": code, "error_description": description})
+}
