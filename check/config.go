@@ -1,0 +1,339 @@
+package check
+
+import (
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"atlassian_audit_records/pkg/audit"
+	"atlassian_audit_records/pkg/auth"
+)
+
+// Defaults of the options, as conf.yaml.example states them.
+const (
+	DefaultInitialLookback   = 24 * time.Hour
+	DefaultLookback          = 15 * time.Minute
+	DefaultReconcileWindow   = 48 * time.Hour
+	DefaultReconcileInterval = 6 * time.Hour
+	// DefaultInterval is the Agent's own for every check.
+	DefaultInterval           = 15 * time.Second
+	DefaultTimeout            = 30 * time.Second
+	DefaultSpoolMaxSize int64 = 1 << 30
+	DefaultGateway            = "https://api.atlassian.com"
+	DefaultAuthServer         = "https://auth.atlassian.com"
+)
+
+// Config is one instance, complete: defaults are filled in, init_config is
+// merged in, and everything has been checked that can be without a request.
+type Config struct {
+	// Site is the scheme and host of the site, nothing else.
+	Site *url.URL
+	// Products are what is collected, in the order of audit's constants.
+	Products []audit.Product
+	Auth     Auth
+
+	// InitialLookback is how far back the first run reaches.
+	InitialLookback time.Duration
+	// Lookback is what every run reads again, ReconcileWindow what is read
+	// again each ReconcileInterval.
+	Lookback          time.Duration
+	ReconcileWindow   time.Duration
+	ReconcileInterval time.Duration
+	// Interval is the time between two runs (min_collection_interval).
+	Interval time.Duration
+	// Timeout bounds one request.
+	Timeout time.Duration
+
+	// Tags are the instance's, as written.
+	Tags []string
+	// Service is empty where each product has its default.
+	Service string
+	// EmptyDefaultHostname says that metrics are to carry no host name.
+	EmptyDefaultHostname bool
+	// ServiceChecks is false where none are wanted.
+	ServiceChecks bool
+
+	Proxy Proxy
+	TLS   TLS
+	// Gateway and AuthServer are scheme and host.
+	Gateway    *url.URL
+	AuthServer *url.URL
+
+	// RunPath is the folder under which atlassian_audit_records/ lies:
+	// init_config's, or else Env's; empty where neither says.
+	RunPath string
+	// SpoolMaxSize is in bytes.
+	SpoolMaxSize int64
+
+	// Warnings are what the operator should know of and nothing fails for.
+	Warnings []Problem
+}
+
+// Host is the site's host in lower case, with its port where it has one.
+func (c *Config) Host() string {
+	if c.Site == nil {
+		return ""
+	}
+	return c.Site.Host
+}
+
+// Secrets are the values that must not appear in any output, for redaction.
+func (c *Config) Secrets() []string {
+	return append(c.Auth.secrets(), c.Proxy.secrets()...)
+}
+
+// Env is what a configuration depends on besides its text. The zero value
+// stands for no Agent and no environment; files are read from the disk.
+type Env struct {
+	// RunPath is the Agent's, or the platform's default.
+	RunPath string
+	// Proxy is the Agent's; only HTTP, HTTPS and NoProxy are read.
+	Proxy Proxy
+	// Getenv reads the environment, for its proxy variables; nil reads none.
+	Getenv func(string) string
+	// ReadFile reads a PEM file; nil is os.ReadFile.
+	ReadFile func(path string) ([]byte, error)
+	// ReadSecret reads a client_secret_file; nil is ReadSecretFile.
+	ReadSecret func(path string) (auth.Secret, error)
+	// Handles accepts ENC[…] where a text is expected, for a file that no Agent
+	// has read yet. Such an option is left empty.
+	Handles bool
+}
+
+func (e Env) lookup(names ...string) string {
+	for _, name := range names {
+		if e.Getenv == nil {
+			break
+		}
+		if v := e.Getenv(name); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+func (e Env) readFile(path string) ([]byte, error) {
+	if e.ReadFile == nil {
+		return os.ReadFile(path)
+	}
+	return e.ReadFile(path)
+}
+
+func (e Env) readSecret(path string) (auth.Secret, error) {
+	if e.ReadSecret == nil {
+		return ReadSecretFile(path)
+	}
+	return e.ReadSecret(path)
+}
+
+// Parse reads the two texts that the Agent hands to a check, each a YAML (or
+// JSON) mapping. The error is a *ConfigError with every problem of both.
+func Parse(initConfig, instance []byte, env Env) (*Config, error) {
+	ps := &problems{}
+	initNode := document(ps, initConfig, "init_config")
+	instanceNode := document(ps, instance, "instance")
+	if len(ps.list) > 0 {
+		return nil, ps.err()
+	}
+	init := newSection(ps, initNode, "init_config", initSection, env.Handles)
+	shared := ps.init(init, env)
+	c := parseInstance(init, shared, instanceNode, "instance", env)
+	if err := ps.err(); err != nil {
+		return nil, err
+	}
+	c.Warnings = ps.warnings
+	return c, nil
+}
+
+// shared is what init_config says for all instances.
+type shared struct {
+	runPath       string
+	spoolMaxSize  int64
+	service       string
+	serviceChecks bool
+	timeout       time.Duration
+}
+
+// init reads init_config, except for the proxy, which effectiveProxy reads
+// beside the instance's.
+func (ps *problems) init(s *section, env Env) shared {
+	out := shared{
+		runPath:       env.RunPath,
+		spoolMaxSize:  s.size("spool_max_size", DefaultSpoolMaxSize, 16<<20, 1<<40),
+		service:       s.service(""),
+		serviceChecks: s.boolean("service_checks", true),
+		timeout:       s.timeout(DefaultTimeout),
+	}
+	if path, ok := s.absolute("run_path"); ok {
+		out.runPath = path
+	}
+	if v, ok := s.str("state"); ok && v != "" {
+		if strings.HasPrefix(v, "etcd://") {
+			s.addf("state", "etcd is not supported by this version: leave state out, so that it lies in files under run_path")
+		} else {
+			s.addf("state", "must be left out, so that state lies in files under run_path")
+		}
+	}
+	if s.given("min_collection_interval") {
+		s.warnf("min_collection_interval", "is not read here, neither by the Agent: put it into each instance")
+	}
+	return out
+}
+
+// parseInstance reads one instance; it is of use only when no problem was added.
+func parseInstance(init *section, sh shared, node *yaml.Node, path string, env Env) *Config {
+	ps := init.ps
+	if node == nil || (field{value: node}).null() {
+		line := 0
+		if node != nil {
+			line = node.Line
+		}
+		ps.add(line, path, "is empty: give at least site and auth")
+		return &Config{}
+	}
+	s := newSection(ps, node, path, instanceSection, env.Handles)
+	if node.Kind != yaml.MappingNode {
+		return &Config{}
+	}
+	c := &Config{
+		InitialLookback:      s.duration("initial_lookback", DefaultInitialLookback, time.Minute, 365*day),
+		Lookback:             s.duration("lookback", DefaultLookback, time.Minute, day),
+		ReconcileWindow:      s.duration("reconcile_window", DefaultReconcileWindow, time.Hour, 30*day),
+		ReconcileInterval:    s.duration("reconcile_interval", DefaultReconcileInterval, 10*time.Minute, 7*day),
+		Interval:             s.wholeSeconds("min_collection_interval", DefaultInterval, time.Second, day),
+		Timeout:              s.timeout(sh.timeout),
+		Tags:                 s.tags(),
+		Service:              s.service(sh.service),
+		EmptyDefaultHostname: s.boolean("empty_default_hostname", false),
+		ServiceChecks:        s.boolean("service_checks", sh.serviceChecks),
+		Proxy:                effectiveProxy(init, s, env),
+		TLS:                  s.tls(env),
+		Gateway:              s.serverURL("gateway", DefaultGateway),
+		AuthServer:           s.serverURL("auth_server", DefaultAuthServer),
+		RunPath:              sh.runPath,
+		SpoolMaxSize:         sh.spoolMaxSize,
+	}
+	if c.ReconcileWindow < c.Lookback {
+		s.addf("reconcile_window", "is shorter than lookback (%s): a reconcile reads again what every run does, and more", spanned(c.Lookback))
+	}
+	if !s.supported() {
+		return c
+	}
+	switch {
+	case s.given("site"):
+		c.Site = s.site()
+	case !s.isHandle("site"):
+		s.addf("site", "is missing: write the address of your Cloud site, like https://example.atlassian.net")
+	}
+	c.Products = s.products()
+	c.Auth = s.auth(env)
+	return c
+}
+
+// supported reports the kinds of instance that this version does not know yet.
+func (s *section) supported() bool {
+	if s.given("organization") {
+		s.addf("organization", "is not supported by this version: use site, with auth of type api_token or service_account, for the audit records of one site")
+		return false
+	}
+	v, ok := s.str("deployment")
+	if !ok {
+		return true
+	}
+	switch v {
+	case "cloud":
+		return true
+	case "data_center":
+		s.addf("deployment", "data_center is not supported by this version: use cloud, with a Cloud site")
+	default:
+		s.addf("deployment", "is %s: this version knows only cloud", shown(v))
+	}
+	return false
+}
+
+func (s *section) timeout(byDefault time.Duration) time.Duration {
+	return s.seconds("timeout", byDefault, time.Second, 300*time.Second)
+}
+
+func (s *section) serverURL(key, byDefault string) *url.URL {
+	if s.given(key) {
+		return s.baseURL(key)
+	}
+	u, _ := url.Parse(byDefault) // a constant
+	return u
+}
+
+// service reads the name under which logs are filed.
+func (s *section) service(byDefault string) string {
+	v, ok := s.str("service")
+	if !ok || v == "" {
+		return byDefault
+	}
+	if strings.TrimSpace(v) != v || strings.ContainsAny(v, "\r\n\t") || len(v) > 100 {
+		s.addf("service", "must be a name of at most 100 characters, without white space at its ends or line breaks")
+		return byDefault
+	}
+	return v
+}
+
+// tags reads the list; a comma would become two tags in a log's ddtags.
+func (s *section) tags() []string {
+	values, lines := s.list("tags")
+	var out []string
+	for i, v := range values {
+		at := s.at("tags") + "[" + strconv.Itoa(i) + "]"
+		switch {
+		case strings.TrimSpace(v) == "":
+			s.ps.add(lines[i], at, "is empty: remove it")
+		case strings.TrimSpace(v) != v || strings.ContainsAny(v, ",\r\n"):
+			s.ps.add(lines[i], at, "must not hold commas, line breaks or white space at its ends: write one tag an entry, like team:security")
+		case placeholder.MatchString(v) || strings.Contains(v, "<KEY_"):
+			s.ps.add(lines[i], at, "is still the placeholder of the example: put the real value in its place")
+		default:
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// products reads what to collect, both by default.
+func (s *section) products() []audit.Product {
+	all := []audit.Product{audit.Jira, audit.Confluence}
+	if !s.given("products") {
+		return all
+	}
+	values, lines := s.list("products")
+	var wanted []audit.Product
+	before := len(s.ps.list)
+	for i, v := range values {
+		at := s.at("products") + "[" + strconv.Itoa(i) + "]"
+		p := audit.Product(v)
+		switch {
+		case !slices.Contains(all, p):
+			if near := nearest(v, []string{"jira", "confluence"}); near != "" {
+				s.ps.add(lines[i], at, "is %s: did you mean %s?", shown(v), near)
+			} else {
+				s.ps.add(lines[i], at, "is %s: this version collects jira and confluence", shown(v))
+			}
+		case slices.Contains(wanted, p):
+			s.ps.add(lines[i], at, "names %s a second time: remove it", p)
+		default:
+			wanted = append(wanted, p)
+		}
+	}
+	if len(values) == 0 && s.fields["products"].value.Kind == yaml.SequenceNode && len(s.ps.list) == before {
+		s.addf("products", "is an empty list: leave it out to collect jira and confluence")
+	}
+	var out []audit.Product
+	for _, p := range all {
+		if slices.Contains(wanted, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}

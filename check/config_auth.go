@@ -1,0 +1,217 @@
+package check
+
+import (
+	"encoding/base64"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"atlassian_audit_records/pkg/auth"
+)
+
+// AuthType is how the check proves to Atlassian who it is.
+type AuthType string
+
+// The kinds of credential that this version knows.
+const (
+	APIToken       AuthType = "api_token"
+	ServiceAccount AuthType = "service_account"
+)
+
+// Auth is the credential of an instance.
+type Auth struct {
+	Type AuthType `json:"type"`
+	// Email and APIToken belong to APIToken.
+	Email    string      `json:"email,omitempty"`
+	APIToken auth.Secret `json:"api_token,omitempty"`
+	// ClientID and ClientSecret belong to ServiceAccount. ClientSecret is read
+	// from ClientSecretFile where that is given.
+	ClientID         string      `json:"client_id,omitempty"`
+	ClientSecret     auth.Secret `json:"client_secret,omitempty"`
+	ClientSecretFile string      `json:"client_secret_file,omitempty"`
+}
+
+// secrets are the values that must never be shown: the credential, and the
+// forms in which it travels.
+func (a Auth) secrets() []string {
+	var out []string
+	if a.APIToken != "" {
+		out = append(out, a.APIToken.Reveal(), base64.StdEncoding.EncodeToString([]byte(a.Email+":"+a.APIToken.Reveal())))
+	}
+	if a.ClientSecret != "" {
+		out = append(out, a.ClientSecret.Reveal())
+	}
+	return out
+}
+
+// emailShape leaves out the colon, which would end the name in an HTTP Basic
+// credential.
+var emailShape = regexp.MustCompile(`^[^\s@:<>]+@[^\s@:<>]+$`)
+
+// authOwners says to which type an option of auth belongs.
+var authOwners = []struct {
+	key  string
+	kind AuthType
+}{
+	{"email", APIToken},
+	{"api_token", APIToken},
+	{"client_id", ServiceAccount},
+	{"client_secret", ServiceAccount},
+	{"client_secret_file", ServiceAccount},
+}
+
+// auth reads the section of that name of an instance.
+func (s *section) auth(env Env) Auth {
+	f, ok := s.fields["auth"]
+	if !ok || f.null() {
+		s.addf("auth", "is missing: say how the check signs in, with type api_token or service_account")
+		return Auth{}
+	}
+	a := newSection(s.ps, f.value, s.at("auth"), authSection, s.handles)
+	// Whatever the type, what looks like a secret is one.
+	for _, key := range []string{"api_token", "client_secret", "personal_access_token", "organization_api_key"} {
+		if v, ok := a.fields[key]; ok {
+			s.ps.hide(v.value.Value)
+			s.ps.hide(strings.TrimSpace(v.value.Value))
+		}
+	}
+	out := Auth{Type: a.authType()}
+	if out.Type == "" {
+		return out
+	}
+	for _, o := range authOwners {
+		if o.kind != out.Type && a.given(o.key) {
+			a.addf(o.key, "belongs to type %s, but type is %s: remove it, or change type", o.kind, out.Type)
+		}
+	}
+	for _, key := range []string{"personal_access_token", "organization_api_key"} {
+		if a.given(key) {
+			a.addf(key, "does not belong to type %s and is not supported by this version: remove it", out.Type)
+		}
+	}
+	switch out.Type {
+	case APIToken:
+		out.Email = a.email()
+		out.APIToken = a.required("api_token", "create one at https://id.atlassian.com/manage-profile/security/api-tokens")
+	case ServiceAccount:
+		out.ClientID = a.clientID()
+		out.ClientSecret, out.ClientSecretFile = a.clientSecret(env)
+	}
+	return out
+}
+
+// authType reads the type; "" where there is none that this version can use.
+func (s *section) authType() AuthType {
+	if !s.given("type") {
+		if s.line > 0 {
+			s.addf("type", "is missing: use api_token or service_account")
+		}
+		return ""
+	}
+	v, ok := s.str("type")
+	if !ok {
+		return ""
+	}
+	switch v {
+	case string(APIToken), string(ServiceAccount):
+		return AuthType(v)
+	case "oauth":
+		s.addf("type", "oauth is not supported by this version: use service_account, or api_token")
+	case "personal_access_token":
+		s.addf("type", "personal_access_token (Data Center) is not supported by this version: use api_token or service_account with a Cloud site")
+	case "organization_api_key":
+		s.addf("type", "organization_api_key (the organisation's audit log) is not supported by this version: use api_token or service_account with a site")
+	default:
+		if near := nearest(v, []string{string(APIToken), string(ServiceAccount)}); near != "" {
+			s.addf("type", "is %s: did you mean %s?", shown(v), near)
+		} else {
+			s.addf("type", "is %s: use api_token or service_account", shown(v))
+		}
+	}
+	return ""
+}
+
+// required is secret for an option that must be there; next says where it comes from.
+func (s *section) required(key, next string) auth.Secret {
+	if _, ok := s.fields[key]; !ok {
+		s.addf(key, "is missing: %s", next)
+		return ""
+	}
+	return s.secret(key)
+}
+
+func (s *section) email() string {
+	if !s.given("email") {
+		s.addf("email", "is missing: give the address of the account that created the API token")
+		return ""
+	}
+	v, ok := s.str("email")
+	if !ok {
+		return ""
+	}
+	if !emailShape.MatchString(v) {
+		s.addf("email", "is not an e-mail address, like audit@example.com")
+		return ""
+	}
+	return v
+}
+
+func (s *section) clientID() string {
+	if !s.given("client_id") {
+		s.addf("client_id", "is missing: copy it from the service account's OAuth 2.0 credential at https://admin.atlassian.com")
+		return ""
+	}
+	v, ok := s.str("client_id")
+	if !ok {
+		return ""
+	}
+	if v == "" || badSecret(v) != "" {
+		s.addf("client_id", "must be the id of the service account's credential, without spaces")
+		return ""
+	}
+	return v
+}
+
+func (s *section) clientSecret(env Env) (secret auth.Secret, file string) {
+	_, literal := s.fields["client_secret"]
+	_, inFile := s.fields["client_secret_file"]
+	switch {
+	case literal && inFile && s.given("client_secret") && s.given("client_secret_file"):
+		s.addf("client_secret_file", "is given together with client_secret: remove one of them")
+		return "", ""
+	case literal && !(inFile && s.given("client_secret_file")):
+		secret = s.secret("client_secret")
+		if secret != "" && s.ps.lines {
+			s.warnf("client_secret", "stands here literally, and the Agent does not hide it in a flare: use a handle of its secret management, ENC[name], or client_secret_file")
+		}
+		return secret, ""
+	case !s.given("client_secret_file"):
+		s.addf("client_secret", "is missing: give client_secret, or client_secret_file with the path of a file that holds it")
+		return "", ""
+	}
+	file, ok := s.absolute("client_secret_file")
+	if !ok {
+		return "", ""
+	}
+	secret, err := env.readSecret(file)
+	if err != nil {
+		s.addf("client_secret_file", "%s %s", file, err)
+		return "", file
+	}
+	s.ps.hide(secret.Reveal())
+	return secret, file
+}
+
+// absolute reads the path of a file or folder, which must be absolute: the Agent
+// starts a check in no folder that one could rely on.
+func (s *section) absolute(key string) (string, bool) {
+	v, ok := s.str(key)
+	if !ok || v == "" {
+		return "", false
+	}
+	if !filepath.IsAbs(v) {
+		s.addf(key, "must be an absolute path")
+		return "", false
+	}
+	return filepath.Clean(v), true
+}

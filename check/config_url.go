@@ -1,0 +1,122 @@
+package check
+
+import (
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// hostName is a name or an IPv4 address, as far as a configuration can tell.
+var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
+
+// baseURL reads the address of something of Atlassian's, as scheme and host.
+// The scheme may be left out (https), and one of paths may follow. Messages
+// quote the address only where it is a host.
+func (s *section) baseURL(key string, paths ...string) *url.URL {
+	v, ok := s.str(key)
+	if !ok {
+		return nil
+	}
+	v = strings.TrimSpace(v)
+	if v == "" {
+		s.addf(key, "is empty")
+		return nil
+	}
+	if !strings.Contains(v, "://") {
+		v = "https://" + v
+	}
+	u, err := url.Parse(v)
+	if err != nil {
+		s.addf(key, "is not a URL, such as https://example.atlassian.net")
+		return nil
+	}
+	u.Scheme = strings.ToLower(u.Scheme)
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http":
+		s.addf(key, "must begin with https://")
+		return nil
+	case u.User != nil:
+		s.addf(key, "must not hold a user name or password: credentials belong in auth")
+		return nil
+	case u.RawQuery != "" || u.ForceQuery:
+		s.addf(key, "must not hold a query (from the ? on)")
+		return nil
+	case u.Fragment != "" || strings.Contains(v, "#"):
+		s.addf(key, "must not hold a fragment (from the # on)")
+		return nil
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	ip := net.ParseIP(host)
+	if ip == nil && !hostName.MatchString(host) {
+		s.addf(key, "has no valid host name: write it like https://example.atlassian.net")
+		return nil
+	}
+	port := u.Port()
+	if strings.HasSuffix(u.Host, ":") || port != "" && (!allDigits(port) || len(port) > 5) {
+		s.addf(key, "has no valid port after the host")
+		return nil
+	}
+	if u.Scheme == "http" && !isLoopback(host) {
+		s.addf(key, "must begin with https://: over http:// everybody on the way could read the credential of %s", host)
+		return nil
+	}
+	if path := strings.TrimRight(u.Path, "/"); path != "" && !contains(paths, path) {
+		s.addf(key, "must end after the host: write %s://%s", u.Scheme, joinHost(host, port))
+		return nil
+	}
+	if u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		port = ""
+	}
+	return &url.URL{Scheme: u.Scheme, Host: joinHost(host, port)}
+}
+
+func joinHost(host, port string) string {
+	if port != "" {
+		return net.JoinHostPort(host, port)
+	}
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// isLoopback reports whether host is this machine by its name or address; no
+// name is looked up.
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
+
+// site reads the site and catches what is pasted instead of one.
+func (s *section) site() *url.URL {
+	u := s.baseURL("site", "/wiki")
+	if u == nil {
+		return nil
+	}
+	switch host := u.Hostname(); {
+	case isLoopback(host):
+	case host == "atlassian.net" || host == "jira.com":
+		s.addf("site", "lacks the name of your site: write it like https://example.atlassian.net")
+		return nil
+	case host == "api.atlassian.com" || host == "auth.atlassian.com" || host == "admin.atlassian.com" || host == "id.atlassian.com":
+		s.addf("site", "is %s, which is the same for all customers: write the address of your site, like https://example.atlassian.net", host)
+		return nil
+	case !strings.Contains(host, ".") && net.ParseIP(host) == nil:
+		s.addf("site", "is not a full host name: write it like https://%s.atlassian.net", host)
+		return nil
+	}
+	return u
+}
