@@ -83,11 +83,15 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 	}
 }
 
-func TestClocklessRoomsNameNoClock(t *testing.T) {
+func TestClocksAreHandedIn(t *testing.T) {
 	t.Parallel()
 	for _, p := range list(t, "linux") {
-		why, ok := clockless[strings.TrimPrefix(p.ImportPath, module+"/")]
-		if !ok {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		why, callsOnly := handed[name], true
+		if why == "" {
+			why, callsOnly = clockless[name], false
+		}
+		if why == "" {
 			continue
 		}
 		for _, name := range p.GoFiles {
@@ -96,7 +100,7 @@ func TestClocklessRoomsNameNoClock(t *testing.T) {
 			if err != nil {
 				t.Fatalf("reading a file that go list named: %v", err)
 			}
-			for _, at := range clocksIn(t, file, src) {
+			for _, at := range clocksIn(t, file, src, callsOnly) {
 				t.Errorf("%s: %s", at, why)
 			}
 		}
@@ -145,7 +149,7 @@ func direct(name, key string, r room, imported string) []string {
 		switch {
 		case to == key:
 		case target.forTests && !strings.HasPrefix(name, "cmd/"):
-			broken = append(broken, fmt.Sprintf("%s imports %s outside of a test: %s", name, ours, target.why))
+			broken = append(broken, fmt.Sprintf("%s imports %s outside of a test: it would be part of the program", name, ours))
 		case !slices.Contains(r.imports, to):
 			broken = append(broken, fmt.Sprintf("%s imports %s: %s", name, ours, r.why))
 		}
@@ -190,12 +194,16 @@ func ofTest(name, key, imported string) []string {
 }
 
 // roomOf is the room that a package of ours belongs to: the longest entry that
-// is the package or stands above it.
+// is the package or stands above it. A package named like spooltest is a room
+// of its own, for tests, that may also import the room that it stands in.
 func roomOf(name string) (key string, r room, ok bool) {
 	for k, candidate := range rooms {
 		if (name == k || strings.HasPrefix(name, k+"/")) && len(k) > len(key) {
 			key, r, ok = k, candidate, true
 		}
+	}
+	if ok && key != name && strings.HasSuffix(name, "test") {
+		return name, room{imports: append(slices.Clone(r.imports), key), why: r.why, forTests: true}, true
 	}
 	return key, r, ok
 }
@@ -258,8 +266,9 @@ func run(t *testing.T, env []string, name string, args ...string) []byte {
 	return out
 }
 
-// clocksIn are the places at which a source file names a clock.
-func clocksIn(t *testing.T, file string, src []byte) []string {
+// clocksIn are the places at which a source file names a clock; with callsOnly,
+// those at which it reads one.
+func clocksIn(t *testing.T, file string, src []byte, callsOnly bool) []string {
 	t.Helper()
 	fset := token.NewFileSet()
 	f, err := parser.ParseFile(fset, file, src, parser.SkipObjectResolution)
@@ -276,13 +285,21 @@ func clocksIn(t *testing.T, file string, src []byte) []string {
 		}
 	}
 	var at []string
-	ast.Inspect(f, func(n ast.Node) bool {
+	note := func(n ast.Node, names []string) {
 		s, ok := n.(*ast.SelectorExpr)
 		if !ok {
-			return true
+			return
 		}
-		if x, ok := s.X.(*ast.Ident); ok && local != "" && x.Name == local && slices.Contains(clocks, s.Sel.Name) {
+		if x, ok := s.X.(*ast.Ident); ok && local != "" && x.Name == local && slices.Contains(names, s.Sel.Name) {
 			at = append(at, fmt.Sprintf("%s names time.%s", fset.Position(s.Pos()), s.Sel.Name))
+		}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		if c, ok := n.(*ast.CallExpr); ok && callsOnly {
+			note(c.Fun, []string{"Now", "Since"})
+		}
+		if !callsOnly {
+			note(n, clocks)
 		}
 		return true
 	})
@@ -331,7 +348,7 @@ func TestTheTestItself(t *testing.T) {
 		},
 		"the simulated site stays out of the check": {
 			"check", func(p *listed) { p.Imports = append(p.Imports, module+"/pkg/atlassian/atlassiantest") },
-			[]string{"check imports pkg/atlassian/atlassiantest outside of a test: " + rooms["pkg/atlassian/atlassiantest"].why},
+			[]string{"check imports pkg/atlassian/atlassiantest outside of a test: it would be part of the program"},
 		},
 		"the simulated site shares not even the vocabulary, not even in its tests": {
 			"pkg/atlassian/atlassiantest", func(p *listed) {
@@ -369,6 +386,12 @@ func TestTheTestItself(t *testing.T) {
 				"rules_test.go has a rule for pkg/audit, which does not exist any more: remove the rule",
 			},
 		},
+		"a package for tests is a room of its own": {
+			"pkg/spool", func(p *listed) {
+				p.Imports = append(p.Imports, module+"/pkg/spool/spooltest")
+			},
+			[]string{"pkg/spool imports pkg/spool/spooltest outside of a test: it would be part of the program"},
+		},
 		"a package below a room follows its rule": {
 			"pkg/spool", func(p *listed) {
 				p.ImportPath += "/internal/files"
@@ -398,19 +421,23 @@ func TestTheTestItself(t *testing.T) {
 func TestClocksIn(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		src  string
-		want []string
+		src       string
+		callsOnly bool
+		want      []string
 	}{
-		"a call":               {"package p\nimport \"time\"\nvar t = time.Now()\n", []string{"p.go:3:9 names time.Now"}},
-		"a value":              {"package p\nimport \"time\"\nvar now = time.Now\n", []string{"p.go:3:11 names time.Now"}},
-		"under another name":   {"package p\nimport clock \"time\"\nvar t = clock.Now()\n", []string{"p.go:3:9 names time.Now"}},
-		"another package time": {"package p\nimport \"other/time\"\nvar t = time.Now()\n", nil},
-		"a duration":           {"package p\nimport \"time\"\nvar d = time.Second\n", nil},
+		"a call":                    {"package p\nimport \"time\"\nvar t = time.Now()\n", false, []string{"p.go:3:9 names time.Now"}},
+		"a call, with calls only":   {"package p\nimport \"time\"\nvar t = time.Now()\n", true, []string{"p.go:3:9 names time.Now"}},
+		"a value":                   {"package p\nimport \"time\"\nvar now = time.Now\n", false, []string{"p.go:3:11 names time.Now"}},
+		"a value, with calls only":  {"package p\nimport \"time\"\nvar now = time.Now\n", true, nil},
+		"a timer, with calls only":  {"package p\nimport \"time\"\nvar c = time.After(1)\n", true, nil},
+		"under another name":        {"package p\nimport clock \"time\"\nvar t = clock.Now()\n", false, []string{"p.go:3:9 names time.Now"}},
+		"another package's Now":     {"package p\nimport \"other/time\"\nvar t = time.Now()\n", false, nil},
+		"a duration is not a clock": {"package p\nimport \"time\"\nvar d = time.Second\n", false, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tt.want, clocksIn(t, "p.go", []byte(tt.src))); diff != "" {
+			if diff := cmp.Diff(tt.want, clocksIn(t, "p.go", []byte(tt.src), tt.callsOnly)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
