@@ -117,9 +117,10 @@ def _agent():
     get = datadog_agent.get_config
     proxy = get('proxy') or {}
     facts = {'version': datadog_agent.get_version(), 'hostname': datadog_agent.get_hostname(), 'run_path': get('run_path'),
-             'logs_run_path': get('logs_config.run_path'), 'logs_enabled': get('logs_enabled'), 'log_level': get('log_level'),
+             'logs_run_path': get('logs_config.run_path'), 'log_level': get('log_level'),
+             'logs_enabled': {'true': True, 'false': False}.get(str(get('logs_enabled')).lower()),  # text when it is an env
              'proxy': {'http': proxy.get('http') or '', 'https': proxy.get('https') or '',
-                       'no_proxy': list(proxy.get('no_proxy') or [])}}
+                       'no_proxy': proxy.get('no_proxy') or []}}
     return {k: v for k, v in facts.items() if v is not None}
 
 

@@ -210,6 +210,12 @@ class Requests(Case):
         self.assertEqual(self.program.request['agent'], {'version': '7.77.0', 'hostname': 'web-1',
                                                          'proxy': {'http': '', 'https': '', 'no_proxy': []}})
 
+    def test_logs_enabled_is_told_as_a_truth_value_even_where_an_environment_variable_set_it(self):
+        for told, want in ((True, True), (False, False), ('true', True), ('False', False), (None, None), ('maybe', None)):
+            with agent(logs_enabled=told):
+                self.assertIsNone(self.run_with(OK)[1])
+            self.assertIs(self.program.request['agent'].get('logs_enabled'), want)
+
     def test_a_date_and_any_letter_of_the_configuration_arrive(self):
         _, failed = self.run_with(OK, check=check(self.program.path, since=datetime.date(2026, 1, 2), tags=['équipe:\u6771']))
         self.assertIsNone(failed)
