@@ -62,6 +62,10 @@ type answered struct {
 	info RequestInfo
 }
 
+// maxPooled is the size in bytes above which a buffer is not kept for the next
+// answer.
+const maxPooled = 4 << 20
+
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // serve answers one request.
@@ -96,7 +100,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, routes []Route) {
 		rep = s.reply(r, info, routes)
 	}
 	pooled := buffers.Get().(*[]byte)
-	defer buffers.Put(pooled)
+	defer func() {
+		if cap(*pooled) <= maxPooled {
+			buffers.Put(pooled)
+		}
+	}()
 	body, shown := rep.body, []uint32(nil)
 	if rep.list != nil {
 		*pooled, shown = s.render((*pooled)[:0], r, info, rep, d)

@@ -165,7 +165,6 @@ func (s *Server) begin(i *RequestInfo) []func(RequestInfo) {
 // have read it.
 func (s *Server) keep(i RequestInfo) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	j := &s.journal
 	if len(j.ring) < j.size {
 		j.ring = append(j.ring, i)
@@ -173,6 +172,11 @@ func (s *Server) keep(i RequestInfo) {
 		j.ring[j.kept%j.size] = i
 	}
 	j.kept++
+	hooks := s.answers
+	s.mu.Unlock()
+	for _, hook := range hooks {
+		hook(i)
+	}
 }
 
 // Requests are the latest requests, oldest first, in the order in which their

@@ -63,8 +63,9 @@ type Server struct {
 	limits    limits
 	journal   journal
 	faults    []*Armed
-	armed     uint64 // faults ever armed: the seed of the next one
-	hooks     []func(RequestInfo)
+	armed     uint64              // faults ever armed: the seed of the next one
+	hooks     []func(RequestInfo) // before a request is answered
+	answers   []func(RequestInfo) // once its answer is known
 	corpus    *Corpus
 	listenURL string
 	retention retention
@@ -275,6 +276,14 @@ func (s *Server) OnRequest(hook func(RequestInfo)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hooks = append(s.hooks, hook)
+}
+
+// OnAnswer runs hook for every request when its answer is known and no byte of
+// it has been sent. What the hook changes does not concern that answer.
+func (s *Server) OnAnswer(hook func(RequestInfo)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers = append(s.answers, hook)
 }
 
 func newRand(seed, stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, stream)) }

@@ -1,0 +1,246 @@
+package atlassiantest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// SimulateOptions are what a person may choose about a simulated Atlassian.
+type SimulateOptions struct {
+	// Listen is "host:port"; no host means 127.0.0.1, no port any free one.
+	Listen string
+	// Seed decides everything random.
+	Seed uint64
+	// Records is the number of records there at the start, all products
+	// together, and Span how far back they reach; 12 hours by default.
+	Records int
+	Span    time.Duration
+	// Rate is the number of records that arrive per second, all products
+	// together; a few of them in bursts or late.
+	Rate float64
+	// Latency is the time every answer to a product's request takes.
+	Latency time.Duration
+	// Faults are names, each with a value or without: see FaultNames.
+	Faults []string
+	// Products are those that have records; both by default.
+	Products []string
+	// Verbose writes a line for each request.
+	Verbose bool
+}
+
+// Serve runs a simulated Atlassian on a loopback port until ctx ends. It writes
+// to out where it listens, with which credentials, and a configuration of the
+// check that uses it.
+func Serve(ctx context.Context, o SimulateOptions, out io.Writer) error {
+	s := New(Options{Seed: o.Seed})
+	if len(o.Products) == 0 {
+		o.Products = []string{Jira, Confluence}
+	}
+	for _, p := range o.Products {
+		if p != Jira && p != Confluence {
+			return fmt.Errorf("no product %q can be simulated; there are %s and %s", p, Jira, Confluence)
+		}
+	}
+	if o.Records < 0 || o.Span < 0 || o.Rate < 0 || o.Latency < 0 {
+		return fmt.Errorf("the number of records, the span, the rate and the latency must not be negative")
+	}
+	if o.Span == 0 {
+		o.Span = 12 * time.Hour
+	}
+	for _, p := range []string{Jira, Confluence} {
+		s.UpdateQuirks(p, func(q *Quirks) { q.Latency = o.Latency })
+	}
+	for _, f := range o.Faults {
+		if err := s.ApplyFault(f); err != nil {
+			return err
+		}
+	}
+	s.Fill(o.Records, o.Span, o.Products...)
+
+	w := &lines{out: out}
+	if o.Verbose {
+		s.OnAnswer(w.request)
+	}
+	base, shut, err := s.Listen(o.Listen)
+	if err != nil {
+		return err
+	}
+	w.printf("%s", introduction(s, base, o))
+	var running sync.WaitGroup
+	if o.Rate > 0 {
+		t := NewTraffic(s, TrafficOptions{
+			Seed: o.Seed, Products: o.Products, Rate: o.Rate, Bursts: 0.03, Late: 0.02, LateBy: 5 * time.Minute,
+		})
+		running.Go(func() { t.Run(ctx) })
+	}
+	<-ctx.Done()
+	running.Wait()
+	if err := shut(); err != nil {
+		return fmt.Errorf("closing the simulator's port: %w", err)
+	}
+	return nil
+}
+
+// lines writes whole lines from several goroutines.
+type lines struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (l *lines) printf(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _ = fmt.Fprintf(l.out, format, args...) // a reader who left must not end the simulation
+}
+
+func (l *lines) request(i RequestInfo) {
+	faults := ""
+	if len(i.Faults) > 0 {
+		faults = "  fault: " + strings.Join(i.Faults, ", ")
+	}
+	l.printf("%s %s %-7s %s?%s -> %d, %d records%s\n",
+		i.Time.UTC().Format(time.TimeOnly), i.Method, i.Route, i.Path, i.RawQuery, i.Status, i.Records, faults)
+}
+
+func introduction(s *Server, base string, o SimulateOptions) string {
+	c := s.Options()
+	var b strings.Builder
+	fmt.Fprintf(&b, "A simulated Atlassian listens on %s\n", base)
+	fmt.Fprintf(&b, "  records: %d in Jira, %d in Confluence, over the last %s", s.Len(Jira), s.Len(Confluence), o.Span)
+	if o.Rate > 0 {
+		fmt.Fprintf(&b, ", %g more each second", o.Rate)
+	}
+	fmt.Fprintf(&b, "\n  cloudId: %s\n", c.CloudID)
+	if len(o.Faults) > 0 {
+		fmt.Fprintf(&b, "  faults: %s\n", strings.Join(o.Faults, ", "))
+	}
+	fmt.Fprintf(&b, "\nCredentials, good for this simulation alone:\n")
+	fmt.Fprintf(&b, "  e-mail                %s\n", c.Email)
+	fmt.Fprintf(&b, "  classic API token     %s   (site)\n", c.ClassicToken)
+	fmt.Fprintf(&b, "  scoped API token      %s   (gateway)\n", c.ScopedToken)
+	fmt.Fprintf(&b, "  service account       client_id %s, client_secret %s\n", c.ClientID, c.ClientSecret)
+	fmt.Fprintf(&b, "\nconf.yaml:\n\n")
+	fmt.Fprintf(&b, "init_config:\ninstances:\n")
+	fmt.Fprintf(&b, "  - site: %s\n    gateway: %s\n    auth_server: %s\n", base, base, base)
+	fmt.Fprintf(&b, "    products: [%s]\n", strings.Join(o.Products, ", "))
+	fmt.Fprintf(&b, "    auth:\n      type: api_token\n      email: %s\n      api_token: %s\n", c.Email, c.ClassicToken)
+	fmt.Fprintf(&b, "    # auth:\n    #   type: service_account\n    #   client_id: %s\n    #   client_secret: %s\n", c.ClientID, c.ClientSecret)
+	return b.String()
+}
+
+// preset is a fault or a quirk that a person may ask for by name.
+type preset struct {
+	value string // what the value is, and by default
+	help  string
+	apply func(s *Server, value string) error
+}
+
+// FaultNames lists what ApplyFault takes, one line each.
+func FaultNames() []string {
+	all := presets()
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		p := all[name]
+		text := name
+		if p.value != "" {
+			text += "[=" + p.value + "]"
+		}
+		out = append(out, fmt.Sprintf("%-30s %s", text, p.help))
+	}
+	return out
+}
+
+// ApplyFault arms a fault or sets a quirk of both products by its name, with a
+// value behind "=" where it takes one: "rate-limit", "errors=0.05", "clamp=100".
+func (s *Server) ApplyFault(text string) error {
+	name, value, hasValue := strings.Cut(text, "=")
+	all := presets()
+	p, ok := all[name]
+	if !ok {
+		return fmt.Errorf("no fault is called %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
+	}
+	if hasValue && p.value == "" {
+		return fmt.Errorf("the fault %s takes no value", name)
+	}
+	if !hasValue {
+		value = p.value
+	}
+	if err := p.apply(s, value); err != nil {
+		return fmt.Errorf("the fault %s: %w", name, err)
+	}
+	return nil
+}
+
+func presets() map[string]preset {
+	some := func(help string, actions ...Action) preset {
+		return preset{"0.05", help, func(s *Server, value string) error {
+			share, err := strconv.ParseFloat(value, 64)
+			if err != nil || !(share > 0 && share <= 1) {
+				return fmt.Errorf("%q is not a share of the requests between 0 and 1", value)
+			}
+			for _, a := range actions {
+				s.Fault(Fault{Probability: share / float64(len(actions)), Action: a})
+			}
+			return nil
+		}}
+	}
+	always := func(help string, change func(*Quirks)) preset {
+		return preset{"", help, func(s *Server, _ string) error {
+			s.UpdateQuirks(Jira, change)
+			s.UpdateQuirks(Confluence, change)
+			return nil
+		}}
+	}
+	return map[string]preset{
+		"rate-limit":       some("429 with Retry-After: 2", RateLimit(2*time.Second, RetrySeconds)),
+		"rate-limit-reset": some("429 with nothing but X-RateLimit-Reset", RateLimit(time.Second, RetryReset)),
+		"unavailable":      some("503 with Retry-After: 1", Unavailable(time.Second, RetrySeconds)),
+		"errors":           some("500, 502 or 504", ServerError(500), ServerError(502), ServerError(504)),
+		"reset":            some("the connection breaks", Reset()),
+		"close":            some("the connection is closed without an answer", Close()),
+		"truncate":         some("the body breaks off", Truncate(0.7)),
+		"hang":             some("no answer", Hang()),
+		"slow":             some("two seconds more", Slow(2*time.Second)),
+		"login-page":       some("200 with the login page", LoginPage()),
+		"login-redirect":   some("302 to the login page", LoginRedirect()),
+		"empty":            some("200 with a false empty list", EmptyList()),
+		"malformed":        some("200 with broken JSON", MalformedJSON()),
+		"repeat":           some("the page before once more", RepeatPage()),
+		"poison":           some("a record that is null", NullRecord(0)),
+		"insertion-order":  always("records in the order of their arrival", func(q *Quirks) { q.InsertionOrder = true }),
+		"ascending":        always("oldest first", func(q *Quirks) { q.Ascending = true }),
+		"shuffle-ties":     always("ties in another order each time", func(q *Quirks) { q.ShuffleTies = true }),
+		"second-dates":     always("dates in whole seconds", func(q *Quirks) { q.SecondPrecisionDates = true }),
+		"second-bounds":    always("bounds in whole seconds", func(q *Quirks) { q.SecondPrecisionBounds = true }),
+		"exclusive-bounds": always("bounds that leave themselves out", func(q *Quirks) { q.ExclusiveBounds = true }),
+		"ignore-offset":    always("the first page whatever the offset", func(q *Quirks) { q.IgnoreOffset = true }),
+		"wrong-total":      always("a total that is too small", func(q *Quirks) { q.TotalLie = TotalTooSmall }),
+		"clamp": {"100", "at most so many records a page", func(s *Server, value string) error {
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 1 {
+				return fmt.Errorf("%q is not a number of records from 1 on", value)
+			}
+			for _, p := range []string{Jira, Confluence} {
+				s.UpdateQuirks(p, func(q *Quirks) { q.MaxPage = n })
+			}
+			return nil
+		}},
+		"clock-skew": {"20m", "a Date header that is off by so much", func(s *Server, value string) error {
+			d, err := time.ParseDuration(value)
+			if err != nil {
+				return fmt.Errorf("%q is not a duration such as 20m or -20m", value)
+			}
+			for _, p := range []string{Jira, Confluence} {
+				s.UpdateQuirks(p, func(q *Quirks) { q.ClockSkew = d })
+			}
+			return nil
+		}},
+	}
+}
