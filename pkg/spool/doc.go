@@ -1,0 +1,53 @@
+// Package spool writes log lines into the append-only files that the Agent
+// tails.
+//
+// # What it promises
+//
+// A Dir is one source's folder. Its files hold whole lines and only grow: a
+// byte once written is never changed, no file is truncated, preallocated,
+// reused or given another's name. The caller keeps, in its own transaction,
+// which batch goes to which Place, and then:
+//
+//  1. Next says where a batch is to go: behind what was written last, or at
+//     the beginning of a new file. It changes nothing.
+//  2. The caller commits the batch and its Place.
+//  3. Write puts exactly those bytes at exactly that place, and syncs the
+//     file; for a new file its folder too, and the folder above.
+//  4. When Write returns nil the lines survive any crash. When it returns an
+//     error they may be there wholly, in part or not at all, and nothing else
+//     may be written to the folder before Recover.
+//  5. After a crash or an error, Recover compares the batch committed last
+//     with the disk and completes it. What it cannot complete in place it
+//     returns, for the caller to commit anew with a Place of its own.
+//
+// So a batch that was committed is on disk exactly once after Recover, however
+// often 3 to 5 are cut short, and a batch that was not committed never was.
+//
+// # What Recover does
+//
+//	The disk holds                              Recover
+//	------------------------------------------  ----------------------------------------------
+//	no such file, the place is a beginning      writes the batch there
+//	no such file, the place is further on       returns all lines
+//	the file, shorter than the place            returns all lines
+//	the file, ending at the place or within     writes the batch there: same bytes, same place
+//	  the batch, and every byte so far is ours
+//	the whole batch, whatever is behind it      syncs
+//	some other byte within the batch            syncs, and returns the lines that do not stand
+//	                                            there as whole lines
+//	a symbolic link, folder or device           fails: somebody else was here
+//	lines of the batch, but a sync of them      writes these lines there again, because the
+//	  failed before, as a file                  system may have dropped the bytes that it
+//	  "<name>.unsynced" tells                   still shows
+//
+// Other bytes within the batch are what a power failure leaves of a write that
+// was not synced: parts may be missing before parts that are there. The Agent
+// may have read on, so what is missing is not put in; and a line behind it that
+// is whole is not written twice.
+//
+// # What it does not do
+//
+// It does not know what a line says, keeps no position, and takes no lock: two
+// processes must not write to one folder at the same time. It does not yet ask
+// what the Agent has delivered, so it never removes a file.
+package spool
