@@ -62,6 +62,8 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			aborted := recover()
 			if aborted != nil && aborted != http.ErrAbortHandler { //nolint:errorlint // net/http compares the same way
 				w.end(fmt.Errorf("atlassiantest: the handler panicked: %v", aborted))
+			} else if gone := context.Cause(req.Context()); gone != nil {
+				w.end(gone)
 			} else if aborted != nil {
 				w.end(io.ErrUnexpectedEOF)
 			} else {
