@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
 	"io/fs"
 	"os"
@@ -25,6 +22,8 @@ type listed struct {
 	ImportPath   string
 	Dir          string
 	GoFiles      []string
+	TestGoFiles  []string
+	XTestGoFiles []string
 	Imports      []string
 	Deps         []string
 	TestImports  []string
@@ -79,30 +78,6 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 	for path, is := range indirect {
 		if is == "false" && !explained[path] {
 			t.Errorf("docs/dependencies.md does not explain %s: what for, why this one, what it pulls in, its licence", path)
-		}
-	}
-}
-
-func TestClocksAreHandedIn(t *testing.T) {
-	t.Parallel()
-	for _, p := range list(t, "linux") {
-		name := strings.TrimPrefix(p.ImportPath, module+"/")
-		why, callsOnly := handed[name], true
-		if why == "" {
-			why, callsOnly = clockless[name], false
-		}
-		if why == "" {
-			continue
-		}
-		for _, name := range p.GoFiles {
-			file := filepath.Join(p.Dir, name)
-			src, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatalf("reading a file that go list named: %v", err)
-			}
-			for _, at := range clocksIn(t, file, src, callsOnly) {
-				t.Errorf("%s: %s", at, why)
-			}
 		}
 	}
 }
@@ -266,46 +241,6 @@ func run(t *testing.T, env []string, name string, args ...string) []byte {
 	return out
 }
 
-// clocksIn are the places at which a source file names a clock; with callsOnly,
-// those at which it reads one.
-func clocksIn(t *testing.T, file string, src []byte, callsOnly bool) []string {
-	t.Helper()
-	fset := token.NewFileSet()
-	f, err := parser.ParseFile(fset, file, src, parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatalf("parsing: %v", err)
-	}
-	local := ""
-	for _, i := range f.Imports {
-		if i.Path.Value == `"time"` {
-			local = "time"
-			if i.Name != nil {
-				local = i.Name.Name
-			}
-		}
-	}
-	var at []string
-	note := func(n ast.Node, names []string) {
-		s, ok := n.(*ast.SelectorExpr)
-		if !ok {
-			return
-		}
-		if x, ok := s.X.(*ast.Ident); ok && local != "" && x.Name == local && slices.Contains(names, s.Sel.Name) {
-			at = append(at, fmt.Sprintf("%s names time.%s", fset.Position(s.Pos()), s.Sel.Name))
-		}
-	}
-	ast.Inspect(f, func(n ast.Node) bool {
-		if c, ok := n.(*ast.CallExpr); ok && callsOnly {
-			note(c.Fun, []string{"Now", "Since"})
-		}
-		if !callsOnly {
-			note(n, clocks)
-		}
-		return true
-	})
-	return at
-}
-
 // TestTheTestItself turns arrows round and expects to hear of each.
 func TestTheTestItself(t *testing.T) {
 	t.Parallel()
@@ -412,32 +347,6 @@ func TestTheTestItself(t *testing.T) {
 				packages = append(packages, p)
 			}
 			if diff := cmp.Diff(tt.want, check(packages)); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestClocksIn(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct {
-		src       string
-		callsOnly bool
-		want      []string
-	}{
-		"a call":                    {"package p\nimport \"time\"\nvar t = time.Now()\n", false, []string{"p.go:3:9 names time.Now"}},
-		"a call, with calls only":   {"package p\nimport \"time\"\nvar t = time.Now()\n", true, []string{"p.go:3:9 names time.Now"}},
-		"a value":                   {"package p\nimport \"time\"\nvar now = time.Now\n", false, []string{"p.go:3:11 names time.Now"}},
-		"a value, with calls only":  {"package p\nimport \"time\"\nvar now = time.Now\n", true, nil},
-		"a timer, with calls only":  {"package p\nimport \"time\"\nvar c = time.After(1)\n", true, nil},
-		"under another name":        {"package p\nimport clock \"time\"\nvar t = clock.Now()\n", false, []string{"p.go:3:9 names time.Now"}},
-		"another package's Now":     {"package p\nimport \"other/time\"\nvar t = time.Now()\n", false, nil},
-		"a duration is not a clock": {"package p\nimport \"time\"\nvar d = time.Second\n", false, nil},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if diff := cmp.Diff(tt.want, clocksIn(t, "p.go", []byte(tt.src), tt.callsOnly)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
