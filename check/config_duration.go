@@ -57,13 +57,14 @@ func parseSpan(v string) (time.Duration, bool) {
 	return time.Duration(n) * unit, true
 }
 
-// spanned writes d as parseSpan reads it, in the largest unit that fits.
+// spanned writes d as parseSpan reads it, in the largest unit that fits; days
+// only from three on, since people say 24h and 48h.
 func spanned(d time.Duration) string {
 	for _, u := range []struct {
 		unit time.Duration
 		name string
 	}{{day, "d"}, {time.Hour, "h"}, {time.Minute, "m"}} {
-		if d >= u.unit && d%u.unit == 0 && !(u.unit == day && d == day) {
+		if d >= u.unit && d%u.unit == 0 && (u.unit != day || d >= 3*day) {
 			return strconv.FormatInt(int64(d/u.unit), 10) + u.name
 		}
 	}

@@ -63,7 +63,7 @@ func ParseFile(path string, env Env) (*File, error) {
 		broken = append(broken, Problem{File: filepath.Base(path), Path: "instances", Text: "is empty: add an instance with site and auth"})
 	}
 	if len(broken) > 0 {
-		return nil, &ConfigError{Problems: broken}
+		return nil, &ConfigError{Problems: broken, Warnings: out.Warnings}
 	}
 	out.Warnings = append(out.Warnings, checkLogs(out.Instances, logs, filepath.Base(path))...)
 	return out, nil

@@ -1,6 +1,9 @@
 package check
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // sectionKind is a part of conf.yaml that has options of its own.
 type sectionKind string
@@ -21,6 +24,9 @@ const (
 type options struct {
 	ours   []string
 	agents []string
+	// later are words of the contract that this version knows only to refuse
+	// them with a sentence of their own.
+	later []string
 }
 
 func optionsOf(kind sectionKind) options {
@@ -33,21 +39,25 @@ func optionsOf(kind sectionKind) options {
 		}
 	case initSection:
 		return options{
-			ours: []string{"proxy", "run_path", "service", "service_checks", "skip_proxy", "spool_max_size", "state", "timeout"},
+			ours: []string{"proxy", "run_path", "service", "service_checks", "skip_proxy", "spool_max_size", "timeout"},
 			agents: []string{"ad_identifiers", "empty_default_hostname", "loader", "metric_patterns", "min_collection_interval", "name",
 				"namespace", "no_index", "tags"},
+			later: []string{"state"},
 		}
 	case instanceSection:
 		return options{
 			ours: []string{"auth", "auth_server", "deployment", "empty_default_hostname", "gateway", "initial_lookback", "lookback",
-				"min_collection_interval", "organization", "products", "proxy", "reconcile_interval", "reconcile_window", "service",
+				"min_collection_interval", "products", "proxy", "reconcile_interval", "reconcile_window", "service",
 				"service_checks", "site", "skip_proxy", "tags", "timeout", "tls_ca_cert", "tls_cert", "tls_private_key", "tls_verify"},
 			agents: []string{"ad_identifiers", "debug_metrics", "disable_generic_tags", "enable_legacy_tags_normalization", "loader",
 				"metric_patterns", "name", "namespace", "no_index", "run_once"},
+			later: []string{"organization"},
 		}
 	case authSection:
-		return options{ours: []string{"api_token", "client_id", "client_secret", "client_secret_file", "email", "organization_api_key",
-			"personal_access_token", "type"}}
+		return options{
+			ours:  []string{"api_token", "client_id", "client_secret", "client_secret_file", "email", "type"},
+			later: []string{"organization_api_key", "personal_access_token"},
+		}
 	case proxySection:
 		return options{ours: []string{"http", "https", "no_proxy"}}
 	}
@@ -58,7 +68,7 @@ func optionsOf(kind sectionKind) options {
 // when it does.
 func unknownKey(kind sectionKind, name string) string {
 	known := optionsOf(kind)
-	if slices.Contains(known.ours, name) || slices.Contains(known.agents, name) {
+	if slices.Contains(known.ours, name) || slices.Contains(known.agents, name) || slices.Contains(known.later, name) {
 		return ""
 	}
 	said := "has the unknown option " + shownKey(name)
@@ -66,6 +76,9 @@ func unknownKey(kind sectionKind, name string) string {
 		if other != kind && slices.Contains(optionsOf(other).ours, name) {
 			return said + ": it belongs in " + string(other)
 		}
+	}
+	if before, _, found := strings.Cut(name, ":"); found && slices.Contains(known.ours, before) {
+		return said + ": a space is missing after the colon"
 	}
 	if near := nearest(name, known.ours); near != "" {
 		return said + ": did you mean " + near + "?"

@@ -41,6 +41,8 @@ func (p Problem) String() string {
 // ConfigError is everything that is wrong with a configuration.
 type ConfigError struct {
 	Problems []Problem
+	// Warnings were found beside them.
+	Warnings []Problem
 }
 
 // Error is all the problems on one line, separated by "; ".
@@ -90,7 +92,7 @@ func (ps *problems) err() error {
 	if len(ps.list) == 0 {
 		return nil
 	}
-	return &ConfigError{Problems: ps.redacted(ps.list)}
+	return &ConfigError{Problems: ps.redacted(ps.list), Warnings: ps.warnings}
 }
 
 func (ps *problems) redacted(list []Problem) []Problem {
@@ -102,6 +104,12 @@ func (ps *problems) redacted(list []Problem) []Problem {
 			out = append(out, p)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b Problem) int { // in the order of the file; what has no line last
+		if (a.Line == 0) != (b.Line == 0) {
+			return b.Line - a.Line
+		}
+		return a.Line - b.Line
+	})
 	return out
 }
 

@@ -22,7 +22,7 @@ const hidden = "********"
 var handle = regexp.MustCompile(`^\s*ENC\[(.*)\]\s*$`)
 
 // placeholder is what examples write where a value belongs.
-var placeholder = regexp.MustCompile(`^<[^<>]*>$`)
+var placeholder = regexp.MustCompile(`<[A-Z][A-Z0-9_ ]*>`)
 
 // secret reads an option that holds a credential.
 func (s *section) secret(key string) auth.Secret {

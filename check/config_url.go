@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -58,10 +59,10 @@ func (s *section) baseURL(key string, paths ...string) *url.URL {
 		return nil
 	}
 	if u.Scheme == "http" && !isLoopback(host) {
-		s.addf(key, "must begin with https://: over http:// everybody on the way could read the credential of %s", host)
+		s.addf(key, "must begin with https://: over http:// everybody on the way to %s could read the credential", host)
 		return nil
 	}
-	if path := strings.TrimRight(u.Path, "/"); path != "" && !contains(paths, path) {
+	if path := strings.TrimRight(u.Path, "/"); path != "" && !slices.Contains(paths, path) {
 		s.addf(key, "must end after the host: write %s://%s", u.Scheme, joinHost(host, port))
 		return nil
 	}
@@ -89,15 +90,6 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
-}
-
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
 }
 
 // site reads the site and catches what is pasted instead of one.

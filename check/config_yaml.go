@@ -206,7 +206,11 @@ func (s *section) text(key string, n *yaml.Node) (string, bool) {
 		return "", false
 	}
 	if m := handle.FindStringSubmatch(n.Value); m != nil {
-		if !s.handles {
+		switch {
+		case s.handles:
+		case s.ps.lines:
+			s.addf(key, "is the handle ENC[…], which only the Agent resolves: to run without one, put the secret into a copy of the file that only you may read")
+		default:
 			s.addf(key, "still holds the handle ENC[…]: the Agent puts the secret in its place before it starts the check; "+
 				"see what `datadog-agent secret` says, that secret_backend_command (or secret_backend_type) is set in datadog.yaml, "+
 				"and that secret_backend_skip_checks is not")

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"atlassian_audit_records/check"
+)
+
+// validation is the answer of validate.
+type validation struct {
+	Valid     bool            `json:"valid"`
+	Instances int             `json:"instances"`
+	Problems  []check.Problem `json:"problems"`
+	Warnings  []check.Problem `json:"warnings"`
+}
+
+func newValidateCommand(io stdio) *cobra.Command {
+	var conf, runPath string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "validate [--conf FILE|DIR]",
+		Short: "Check a configuration without asking Atlassian anything",
+		Long: "Reads conf.yaml, or every *.yaml of a folder, and prints everything that is wrong\n" +
+			"with it, and warnings for what would work but should not stay so.\n\n" +
+			"Handles of the Agent's secret management (ENC[…]) are taken as given.\n" +
+			"Exit status: 0 valid, 1 not valid or not readable, 2 wrong use.",
+		Example: "  " + program + " validate --conf /etc/datadog-agent/conf.d/atlassian_audit_records.d\n" +
+			"  " + program + " validate --conf conf.yaml --json",
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			file, err := check.ParseFile(conf, check.Env{RunPath: runPath, Getenv: io.getenv, Handles: true})
+			out := validation{Valid: err == nil, Problems: []check.Problem{}, Warnings: []check.Problem{}}
+			var broken *check.ConfigError
+			switch {
+			case errors.As(err, &broken):
+				out.Problems = broken.Problems
+				out.Warnings = append(out.Warnings, broken.Warnings...)
+			case err != nil:
+				return err
+			default:
+				out.Instances = len(file.Instances)
+				out.Warnings = append(out.Warnings, file.Warnings...)
+			}
+			if err := out.write(io, asJSON); err != nil {
+				return err
+			}
+			if !out.Valid {
+				return &statusError{statusFailed}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&conf, "conf", defaultConf(), "a conf.yaml, or a folder of *.yaml files")
+	cmd.Flags().StringVar(&runPath, "run-path", defaultRunPath(), "the Agent's run_path, where init_config has none")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+func (v validation) write(io stdio, asJSON bool) error {
+	if asJSON {
+		return writeJSON(io.out, v)
+	}
+	var b strings.Builder
+	for _, p := range v.Problems {
+		fmt.Fprintf(&b, "error: %s\n", p)
+	}
+	for _, p := range v.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", p)
+	}
+	if v.Valid {
+		fmt.Fprintf(&b, "The configuration is valid: %s, %s.\n", counted(v.Instances, "instance"), counted(len(v.Warnings), "warning"))
+	} else {
+		fmt.Fprintf(&b, "The configuration is not valid: %s.\n", counted(len(v.Problems), "problem"))
+	}
+	if _, err := fmt.Fprint(io.out, b.String()); err != nil {
+		return fmt.Errorf("write the answer: %w", err)
+	}
+	return nil
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
