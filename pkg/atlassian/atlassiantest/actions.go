@@ -215,7 +215,7 @@ func Replace(index int, value string) Action {
 	return Edit(index, func([]byte) []byte { return []byte(value) })
 }
 
-// NullRecord, NumberRecord replace one record of the list.
+// NullRecord puts null in the place of a record.
 func NullRecord(index int) Action { return named("null record", Replace(index, "null")) }
 
 // NumberRecord puts a number in the place of a record.

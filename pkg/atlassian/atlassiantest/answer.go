@@ -99,7 +99,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, routes []Route) {
 	} else {
 		rep = s.reply(r, info, routes)
 	}
-	pooled := buffers.Get().(*[]byte)
+	pooled := buffers.Get().(*[]byte) //nolint:errcheck // the pool makes nothing else
 	defer func() {
 		if cap(*pooled) <= maxPooled {
 			buffers.Put(pooled)
@@ -109,7 +109,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, routes []Route) {
 	if rep.list != nil {
 		*pooled, shown = s.render((*pooled)[:0], r, info, rep, d)
 		body = *pooled
-		info.Records = len(rep.list.seqs)
+		if d.list != listMissing && d.list != listOther {
+			info.Records = len(rep.list.seqs)
+		}
 	}
 	if d.drop != dropNot {
 		s.keep(info)

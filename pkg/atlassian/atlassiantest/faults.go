@@ -33,7 +33,7 @@ type Fault struct {
 	Action Action
 }
 
-// AnyKind, as a Fault's Kind, chooses requests of every kind.
+// AnyKind chooses requests of every kind: for a Fault's Kind alone.
 const AnyKind Kind = "any"
 
 // Armed is a fault in force.

@@ -299,7 +299,7 @@ func TestBrokenConnections(t *testing.T) {
 			req := request(t, base+jiraPath)
 			req.SetBasicAuth(atlassiantest.DefaultEmail, atlassiantest.DefaultClassicToken)
 			fresh := &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{}).DialContext}
-			check("over a socket", receive((&http.Client{Transport: fresh}).Do(req)))
+			check("over a socket", receive(fresh.RoundTrip, req))
 			if n := len(s.Served(atlassiantest.Jira)); n != 0 {
 				t.Errorf("%d records count as served", n)
 			}

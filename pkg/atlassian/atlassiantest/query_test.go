@@ -33,6 +33,7 @@ func (a answer) keys(t *testing.T) string {
 // fiveRecords has, from old to new: a; b and c in one millisecond; d half a
 // second later; e, which was inserted first.
 func fiveRecords(t *testing.T) *atlassiantest.Server {
+	t.Helper()
 	s := newServer(t)
 	for _, p := range []string{atlassiantest.Jira, atlassiantest.Confluence} {
 		s.Add(p,

@@ -95,10 +95,12 @@ func send(t *testing.T, s *atlassiantest.Server, req *http.Request) answer {
 		Transport:     s.Transport(),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return receive(c.Do(req))
+	return receive(c.Do, req)
 }
 
-func receive(res *http.Response, err error) answer {
+// receive sends a request by way of do and reads what comes.
+func receive(do func(*http.Request) (*http.Response, error), req *http.Request) answer {
+	res, err := do(req)
 	if err != nil {
 		return answer{err: err}
 	}

@@ -65,7 +65,7 @@ func TestServeTellsHowToUseIt(t *testing.T) {
 	req := request(t, i.Site+jiraPath)
 	req.SetBasicAuth(i.Auth.Email, i.Auth.APIToken)
 	tr := &http.Transport{DisableKeepAlives: true}
-	a := receive(tr.RoundTrip(req))
+	a := receive(tr.RoundTrip, req)
 	if n := len(a.list(t)); n != 50 {
 		t.Errorf("a page has %d records, want the clamp's 50", n)
 	}

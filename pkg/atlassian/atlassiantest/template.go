@@ -168,24 +168,23 @@ type renamed struct {
 	now     string
 }
 
-// rename gives the template's people their present names. It reports whether
-// anything changed.
-func (t *template) rename(p renamed, f form) bool {
+// rename gives the person the present name wherever the template shows it.
+func (t *template) rename(p renamed, f form) {
 	mark := []byte(p.account)
 	hit := bytes.Contains(t.raw, mark)
 	for _, o := range p.old {
 		hit = hit || bytes.Contains(t.raw, []byte(o)) || !isPlain(o)
 	}
 	if !hit {
-		return false
+		return
 	}
 	n, ok := parse(t.raw)
 	if !ok {
-		return false
+		return
 	}
 	edits := renameEdits(nil, t.raw, n, p)
 	if len(edits) == 0 {
-		return false
+		return
 	}
 	raw := t.raw
 	for _, e := range slices.Backward(edits) {
@@ -193,7 +192,6 @@ func (t *template) rename(p renamed, f form) bool {
 	}
 	verbatim := t.ownID && t.ownDate
 	*t = *newTemplate(raw, verbatim, f)
-	return true
 }
 
 // isPlain tells a name that JSON may not have escaped.

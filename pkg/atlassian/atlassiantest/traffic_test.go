@@ -13,13 +13,14 @@ import (
 
 func TestTrafficFollowsTheServersClock(t *testing.T) {
 	run := func(t *testing.T, step time.Duration) (out []string, late, tied int) {
+		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			s := atlassiantest.New(atlassiantest.Options{})
 			tr := atlassiantest.NewTraffic(s, atlassiantest.TrafficOptions{
 				Seed: 9, Products: []string{atlassiantest.Jira}, Rate: 10, Bursts: 0.1, Late: 0.1, LateBy: time.Minute})
 			start := time.Now()
 			for time.Since(start) < time.Minute {
-				time.Sleep(step) // the bubble's clock
+				<-time.After(step)
 				tr.Advance()
 			}
 			var last time.Time

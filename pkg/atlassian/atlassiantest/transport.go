@@ -230,7 +230,8 @@ func (s *Server) Listen(addr string) (baseURL string, shut func() error, err err
 	if host == "" {
 		host = "127.0.0.1"
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return "", nil, fmt.Errorf("opening the simulator's port: %w", err)
 	}

@@ -143,7 +143,7 @@ func TestThreeOriginsServeTheirOwn(t *testing.T) {
 	for name, origin := range origins {
 		defer origin.Close()
 		for of, path := range paths {
-			a := receive(origin.Client().Do(request(t, origin.URL+path)))
+			a := receive(origin.Client().Do, request(t, origin.URL+path))
 			if found := a.status != http.StatusNotFound; found != (name == of) {
 				t.Errorf("the %s answered %d for what the %s serves", name, a.status, of)
 			}
@@ -162,7 +162,7 @@ func TestListenServesEverythingOnOneOrigin(t *testing.T) {
 	for _, path := range []string{jiraPath, wikiPath} {
 		req := request(t, origin+path)
 		req.SetBasicAuth(atlassiantest.DefaultEmail, atlassiantest.DefaultClassicToken)
-		a := receive(tr.RoundTrip(req))
+		a := receive(tr.RoundTrip, req)
 		if got := a.keys(t); got != "e d c b a" {
 			t.Errorf("%s lists %q", path, got)
 		}
@@ -180,7 +180,7 @@ func TestListenServesEverythingOnOneOrigin(t *testing.T) {
 	go func() {
 		req := request(t, origin+jiraPath)
 		req.SetBasicAuth(atlassiantest.DefaultEmail, atlassiantest.DefaultClassicToken)
-		hung <- receive(tr.RoundTrip(req))
+		hung <- receive(tr.RoundTrip, req)
 	}()
 	<-begun
 	if err := shut(); err != nil {
