@@ -37,7 +37,7 @@ type Credential interface {
 	RoundTripper(base http.RoundTripper) http.RoundTripper
 }
 
-// Options are what a Client needs. Only Site is required.
+// Options are what a Client needs. Site and Now are required.
 type Options struct {
 	// Site is the site's base URL without path: https://example.atlassian.net.
 	Site *url.URL
@@ -52,7 +52,7 @@ type Options struct {
 	Timeout time.Duration
 	// UserAgent names the program to Atlassian; empty means its name alone.
 	UserAgent string
-	// Now is the local clock; nil means time.Now.
+	// Now is the local clock.
 	Now func() time.Time
 	// Rand gives the jitter of retries, in [0,1); nil means math/rand.
 	Rand func() float64
@@ -84,6 +84,9 @@ func New(o Options) (*Client, error) {
 	if o.Site == nil {
 		return nil, errors.New("atlassian: no site given")
 	}
+	if o.Now == nil {
+		return nil, errors.New("atlassian: no clock given")
+	}
 	if o.Gateway == nil {
 		o.Gateway = &url.URL{Scheme: "https", Host: "api.atlassian.com"}
 	}
@@ -105,11 +108,8 @@ func New(o Options) (*Client, error) {
 	if o.UserAgent == "" {
 		o.UserAgent = "atlassian-audit-records"
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Rand == nil {
-		o.Rand = rand.Float64
+		o.Rand = rand.Float64 // it spreads retries; no secret depends on it
 	}
 	transport := counting{o.Transport}
 	c := &Client{
@@ -178,12 +178,13 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// base is u with nothing but scheme, host and path prefix.
+// base is u with nothing but scheme, host and path prefix. The path ends in a
+// slash, without which JoinPath would leave out the first one.
 func base(u *url.URL) *url.URL {
 	return &url.URL{
 		Scheme: u.Scheme,
 		Host:   strings.ToLower(u.Host),
-		Path:   strings.TrimRight(u.Path, "/"),
+		Path:   strings.TrimRight(u.Path, "/") + "/",
 	}
 }
 

@@ -13,14 +13,16 @@ import (
 // start and limit, "restricted by fixed system limits"; a record has no id.
 // Observed: newest first; `_links.next` is rooted without /wiki and on the
 // site's host, so it is not followed, here or anywhere.
-var confluence = product{
-	name:       "Confluence",
-	permission: "the global permission Confluence Administrator",
-	scopes:     "read:audit-log:confluence",
-	sitePath:   "/wiki/rest/api/audit",
-	gateway:    "confluence",
-	query:      confluenceQuery,
-	layout:     layout{list: "results", slot: confluenceSlot, account: "accountId"},
+func confluence() product {
+	return product{
+		name:       "Confluence",
+		permission: "the global permission Confluence Administrator",
+		scopes:     "read:audit-log:confluence",
+		sitePath:   "/wiki/rest/api/audit",
+		gateway:    "confluence",
+		query:      confluenceQuery,
+		layout:     layout{list: "results", slot: confluenceSlot, account: "accountId"},
+	}
 }
 
 func confluenceQuery(q audit.Query) url.Values {

@@ -50,41 +50,41 @@ func TestDecodePage(t *testing.T) {
 		limit  int
 		err    string
 	}{
-		"an empty list is no records":                {jira.layout, `{"records":[]}`, nil, 0, ""},
-		"an empty list with white space in it":       {jira.layout, " { \"records\" : [ \n ] } \n", nil, 0, ""},
-		"the applied limit is told":                  {jira.layout, `{"offset":0,"limit":250,"total":112,"records":[]}`, nil, 250, ""},
-		"a limit that is no number is ignored":       {jira.layout, `{"limit":"many","records":[]}`, nil, 0, ""},
-		"a Jira record is kept to the byte":          {jira.layout, `{"records":[` + jiraRecord + `]}`, []seen{{jiraRecord, jiraAt, true, "11932"}}, 0, ""},
-		"a Confluence record is kept to the byte":    {confluence.layout, `{"results":[` + confluenceRecord + `],"start":0}`, []seen{{confluenceRecord, 1642495383045, true, ""}}, 0, ""},
-		"the order of the answer is kept":            {jira.layout, `{"records":[{"id":2},{"id":3},{"id":1}]}`, []seen{{`{"id":2}`, 0, false, "2"}, {`{"id":3}`, 0, false, "3"}, {`{"id":1}`, 0, false, "1"}}, 0, ""},
-		"white space inside a record stays":          {jira.layout, "{\"records\":[ { \"id\" :\t7 } ,{}]}", []seen{{"{ \"id\" :\t7 }", 0, false, "7"}, {"{}", 0, false, ""}}, 0, ""},
-		"an id may be a string":                      {jira.layout, `{"records":[{"id":"a\u0062c"}]}`, []seen{{`{"id":"a\u0062c"}`, 0, false, "abc"}}, 0, ""},
-		"an id beyond 2^53 stays whole":              {jira.layout, `{"records":[{"id":9007199254740993}]}`, []seen{{`{"id":9007199254740993}`, 0, false, "9007199254740993"}}, 0, ""},
-		"an id that is neither is no id":             {jira.layout, `{"records":[{"id":{"x":1}},{"id":null},{"id":true}]}`, []seen{{`{"id":{"x":1}}`, 0, false, ""}, {`{"id":null}`, 0, false, ""}, {`{"id":true}`, 0, false, ""}}, 0, ""},
-		"a field's name may be escaped":              {jira.layout, `{"records":[{"\u0069d":5}]}`, []seen{{`{"\u0069d":5}`, 0, false, "5"}}, 0, ""},
-		"the last of two equal fields counts":        {jira.layout, `{"records":[{"id":5,"id":6}]}`, []seen{{`{"id":5,"id":6}`, 0, false, "6"}}, 0, ""},
-		"an id of Confluence's is not used":          {confluence.layout, `{"results":[{"id":5}]}`, []seen{{`{"id":5}`, 0, false, ""}}, 0, ""},
-		"what is no object is a record all the same": {jira.layout, `{"records":[null,7,"x",[1],false]}`, []seen{{"null", 0, false, ""}, {"7", 0, false, ""}, {`"x"`, 0, false, ""}, {"[1]", 0, false, ""}, {"false", 0, false, ""}}, 0, ""},
-		"a record's own list is not the list":        {jira.layout, `{"x":{"records":[1]},"records":[]}`, nil, 0, ""},
-		"a missing list":                             {jira.layout, `{"offset":0,"total":0}`, nil, 0, `it has no list "records"`},
-		"the other product's list":                   {jira.layout, `{"results":[]}`, nil, 0, `it has no list "records"`},
-		"a list that is null":                        {jira.layout, `{"records":null}`, nil, 0, `its "records" is not a list`},
-		"a list that is an object":                   {confluence.layout, `{"results":{}}`, nil, 0, `its "results" is not a list`},
-		"two lists":                                  {jira.layout, `{"records":[1],"records":[]}`, nil, 0, `it has more than one list "records"`},
-		"a bare list":                                {jira.layout, `[]`, nil, 0, "it is not a JSON object"},
-		"null":                                       {jira.layout, `null`, nil, 0, "it is not a JSON object"},
-		"nothing":                                    {jira.layout, ``, nil, 0, "it is not valid JSON"},
-		"a truncated list":                           {jira.layout, `{"records":[{"id":1},`, nil, 0, "it is not valid JSON"},
-		"a truncated record":                         {jira.layout, `{"records":[{"id":1`, nil, 0, "it is not valid JSON"},
-		"a missing end":                              {jira.layout, `{"records":[]`, nil, 0, "it is not valid JSON"},
-		"something after the end":                    {jira.layout, `{"records":[]}x`, nil, 0, "it is not valid JSON"},
-		"a second value after the end":               {jira.layout, `{"records":[]}{}`, nil, 0, "it is not valid JSON"},
-		"a comma too many":                           {jira.layout, `{"records":[1,]}`, nil, 0, "it is not valid JSON"},
-		"a comma too few":                            {jira.layout, `{"records":[1 2]}`, nil, 0, "it is not valid JSON"},
-		"an error after a whole list":                {jira.layout, `{"records":[],"total":01}`, nil, 0, "it is not valid JSON"},
-		"an error inside a record's unknown field":   {jira.layout, `{"records":[{"x":tru}]}`, nil, 0, "it is not valid JSON"},
-		"a raw line break inside a string":           {jira.layout, "{\"records\":[\"\n\"]}", nil, 0, "it is not valid JSON"},
-		"a list nested too deep": {jira.layout, `{"records":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + `}`,
+		"an empty list is no records":                {jira().layout, `{"records":[]}`, nil, 0, ""},
+		"an empty list with white space in it":       {jira().layout, " { \"records\" : [ \n ] } \n", nil, 0, ""},
+		"the applied limit is told":                  {jira().layout, `{"offset":0,"limit":250,"total":112,"records":[]}`, nil, 250, ""},
+		"a limit that is no number is ignored":       {jira().layout, `{"limit":"many","records":[]}`, nil, 0, ""},
+		"a Jira record is kept to the byte":          {jira().layout, `{"records":[` + jiraRecord + `]}`, []seen{{jiraRecord, jiraAt, true, "11932"}}, 0, ""},
+		"a Confluence record is kept to the byte":    {confluence().layout, `{"results":[` + confluenceRecord + `],"start":0}`, []seen{{confluenceRecord, 1642495383045, true, ""}}, 0, ""},
+		"the order of the answer is kept":            {jira().layout, `{"records":[{"id":2},{"id":3},{"id":1}]}`, []seen{{`{"id":2}`, 0, false, "2"}, {`{"id":3}`, 0, false, "3"}, {`{"id":1}`, 0, false, "1"}}, 0, ""},
+		"white space inside a record stays":          {jira().layout, "{\"records\":[ { \"id\" :\t7 } ,{}]}", []seen{{"{ \"id\" :\t7 }", 0, false, "7"}, {"{}", 0, false, ""}}, 0, ""},
+		"an id may be a string":                      {jira().layout, `{"records":[{"id":"a\u0062c"}]}`, []seen{{`{"id":"a\u0062c"}`, 0, false, "abc"}}, 0, ""},
+		"an id beyond 2^53 stays whole":              {jira().layout, `{"records":[{"id":9007199254740993}]}`, []seen{{`{"id":9007199254740993}`, 0, false, "9007199254740993"}}, 0, ""},
+		"an id that is neither is no id":             {jira().layout, `{"records":[{"id":{"x":1}},{"id":null},{"id":true}]}`, []seen{{`{"id":{"x":1}}`, 0, false, ""}, {`{"id":null}`, 0, false, ""}, {`{"id":true}`, 0, false, ""}}, 0, ""},
+		"a field's name may be escaped":              {jira().layout, `{"records":[{"\u0069d":5}]}`, []seen{{`{"\u0069d":5}`, 0, false, "5"}}, 0, ""},
+		"the last of two equal fields counts":        {jira().layout, `{"records":[{"id":5,"id":6}]}`, []seen{{`{"id":5,"id":6}`, 0, false, "6"}}, 0, ""},
+		"an id of Confluence's is not used":          {confluence().layout, `{"results":[{"id":5}]}`, []seen{{`{"id":5}`, 0, false, ""}}, 0, ""},
+		"what is no object is a record all the same": {jira().layout, `{"records":[null,7,"x",[1],false]}`, []seen{{"null", 0, false, ""}, {"7", 0, false, ""}, {`"x"`, 0, false, ""}, {"[1]", 0, false, ""}, {"false", 0, false, ""}}, 0, ""},
+		"a record's own list is not the list":        {jira().layout, `{"x":{"records":[1]},"records":[]}`, nil, 0, ""},
+		"a missing list":                             {jira().layout, `{"offset":0,"total":0}`, nil, 0, `it has no list "records"`},
+		"the other product's list":                   {jira().layout, `{"results":[]}`, nil, 0, `it has no list "records"`},
+		"a list that is null":                        {jira().layout, `{"records":null}`, nil, 0, `its "records" is not a list`},
+		"a list that is an object":                   {confluence().layout, `{"results":{}}`, nil, 0, `its "results" is not a list`},
+		"two lists":                                  {jira().layout, `{"records":[1],"records":[]}`, nil, 0, `it has more than one list "records"`},
+		"a bare list":                                {jira().layout, `[]`, nil, 0, "it is not a JSON object"},
+		"null":                                       {jira().layout, `null`, nil, 0, "it is not a JSON object"},
+		"nothing":                                    {jira().layout, ``, nil, 0, "it is not valid JSON"},
+		"a truncated list":                           {jira().layout, `{"records":[{"id":1},`, nil, 0, "it is not valid JSON"},
+		"a truncated record":                         {jira().layout, `{"records":[{"id":1`, nil, 0, "it is not valid JSON"},
+		"a missing end":                              {jira().layout, `{"records":[]`, nil, 0, "it is not valid JSON"},
+		"something after the end":                    {jira().layout, `{"records":[]}x`, nil, 0, "it is not valid JSON"},
+		"a second value after the end":               {jira().layout, `{"records":[]}{}`, nil, 0, "it is not valid JSON"},
+		"a comma too many":                           {jira().layout, `{"records":[1,]}`, nil, 0, "it is not valid JSON"},
+		"a comma too few":                            {jira().layout, `{"records":[1 2]}`, nil, 0, "it is not valid JSON"},
+		"an error after a whole list":                {jira().layout, `{"records":[],"total":01}`, nil, 0, "it is not valid JSON"},
+		"an error inside a record's unknown field":   {jira().layout, `{"records":[{"x":tru}]}`, nil, 0, "it is not valid JSON"},
+		"a raw line break inside a string":           {jira().layout, "{\"records\":[\"\n\"]}", nil, 0, "it is not valid JSON"},
+		"a list nested too deep": {jira().layout, `{"records":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + `}`,
 			nil, 0, "it is not valid JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -130,31 +130,31 @@ func TestKeys(t *testing.T) {
 		old, new string
 		want     string
 	}{
-		"a renamed author":                     {confluence.layout, confluenceRecord, `"displayName":"System"`, `"displayName":"Sys"`, same},
-		"an author who became a guest":         {confluence.layout, confluenceRecord, `"type":"user"`, `"type":"user","isGuest":true`, same},
-		"an erased user name":                  {confluence.layout, confluenceRecord, `"operations":null`, `"operations":[],"username":null,"publicName":"Unknown user"`, same},
-		"an administrator since":               {confluence.layout, confluenceRecord, `"sysAdmin":false`, `"sysAdmin":true`, same},
-		"a flag that is new":                   {confluence.layout, confluenceRecord, `"superAdmin":false`, `"ultraAdmin":false`, same},
-		"white space between fields":           {confluence.layout, confluenceRecord, `,"changedValues":[]`, "\n , \"changedValues\" : [ ]", same},
-		"white space inside the author":        {confluence.layout, confluenceRecord, `"accountId":"acc1"`, `"accountId" :  "acc1" `, same},
-		"white space inside an object":         {confluence.layout, confluenceRecord, `{"name":"g","objectType":"Group"}`, `{ "name" : "g", "objectType": "Group" }`, same},
-		"an absent field that becomes null":    {jira.layout, noID, `"eventSource":""`, `"eventSource":"","description":null`, same},
-		"the same moment in another form":      {jira.layout, noID, "2022-01-06T09:49:07.418+0000", "2022-01-06T10:49:07.418+01:00", same},
-		"an author key that vanished":          {jira.layout, noID, `"authorKey":"ug:1",`, ``, same},
-		"a millisecond later":                  {confluence.layout, confluenceRecord, "1642495383045", "1642495383046", coarse},
-		"another account":                      {confluence.layout, confluenceRecord, "acc1", "acc2", coarse},
-		"another summary":                      {confluence.layout, confluenceRecord, "User added to group", "User removed", coarse},
-		"a blank more in the summary":          {confluence.layout, confluenceRecord, "User added to group", "User added  to group", coarse},
-		"another category":                     {confluence.layout, confluenceRecord, "Users and groups", "Spaces", coarse},
-		"another address":                      {confluence.layout, confluenceRecord, "10.0.0.1", "10.0.0.2", coarse},
-		"another description":                  {confluence.layout, confluenceRecord, `"description":""`, `"description":"d"`, fine},
-		"another object":                       {confluence.layout, confluenceRecord, `"name":"g"`, `"name":"h"`, fine},
-		"another value changed":                {confluence.layout, confluenceRecord, `"changedValues":[]`, `"changedValues":[{"name":"a"}]`, fine},
-		"another associated object":            {confluence.layout, confluenceRecord, `"name":"u"`, `"name":"v"`, fine},
-		"another account in Jira":              {jira.layout, noID, `"5ff3"`, `"5ff4"`, coarse},
-		"another object in Jira":               {jira.layout, noID, `"name":"x"`, `"name":"y"`, fine},
-		"another text of an unreadable date":   {jira.layout, noID, "2022-01-06T09:49:07.418+0000", "yesterday", coarse},
-		"an empty value and none are not same": {jira.layout, noID, `"eventSource":"",`, ``, fine},
+		"a renamed author":                     {confluence().layout, confluenceRecord, `"displayName":"System"`, `"displayName":"Sys"`, same},
+		"an author who became a guest":         {confluence().layout, confluenceRecord, `"type":"user"`, `"type":"user","isGuest":true`, same},
+		"an erased user name":                  {confluence().layout, confluenceRecord, `"operations":null`, `"operations":[],"username":null,"publicName":"Unknown user"`, same},
+		"an administrator since":               {confluence().layout, confluenceRecord, `"sysAdmin":false`, `"sysAdmin":true`, same},
+		"a flag that is new":                   {confluence().layout, confluenceRecord, `"superAdmin":false`, `"ultraAdmin":false`, same},
+		"white space between fields":           {confluence().layout, confluenceRecord, `,"changedValues":[]`, "\n , \"changedValues\" : [ ]", same},
+		"white space inside the author":        {confluence().layout, confluenceRecord, `"accountId":"acc1"`, `"accountId" :  "acc1" `, same},
+		"white space inside an object":         {confluence().layout, confluenceRecord, `{"name":"g","objectType":"Group"}`, `{ "name" : "g", "objectType": "Group" }`, same},
+		"an absent field that becomes null":    {jira().layout, noID, `"eventSource":""`, `"eventSource":"","description":null`, same},
+		"the same moment in another form":      {jira().layout, noID, "2022-01-06T09:49:07.418+0000", "2022-01-06T10:49:07.418+01:00", same},
+		"an author key that vanished":          {jira().layout, noID, `"authorKey":"ug:1",`, ``, same},
+		"a millisecond later":                  {confluence().layout, confluenceRecord, "1642495383045", "1642495383046", coarse},
+		"another account":                      {confluence().layout, confluenceRecord, "acc1", "acc2", coarse},
+		"another summary":                      {confluence().layout, confluenceRecord, "User added to group", "User removed", coarse},
+		"a blank more in the summary":          {confluence().layout, confluenceRecord, "User added to group", "User added  to group", coarse},
+		"another category":                     {confluence().layout, confluenceRecord, "Users and groups", "Spaces", coarse},
+		"another address":                      {confluence().layout, confluenceRecord, "10.0.0.1", "10.0.0.2", coarse},
+		"another description":                  {confluence().layout, confluenceRecord, `"description":""`, `"description":"d"`, fine},
+		"another object":                       {confluence().layout, confluenceRecord, `"name":"g"`, `"name":"h"`, fine},
+		"another value changed":                {confluence().layout, confluenceRecord, `"changedValues":[]`, `"changedValues":[{"name":"a"}]`, fine},
+		"another associated object":            {confluence().layout, confluenceRecord, `"name":"u"`, `"name":"v"`, fine},
+		"another account in Jira":              {jira().layout, noID, `"5ff3"`, `"5ff4"`, coarse},
+		"another object in Jira":               {jira().layout, noID, `"name":"x"`, `"name":"y"`, fine},
+		"another text of an unreadable date":   {jira().layout, noID, "2022-01-06T09:49:07.418+0000", "yesterday", coarse},
+		"an empty value and none are not same": {jira().layout, noID, `"eventSource":"",`, ``, fine},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -175,10 +175,10 @@ func TestKeys(t *testing.T) {
 			}
 		})
 	}
-	if k := oneKeys(t, jira.layout, jiraRecord); k != (audit.Keys{}) {
+	if k := oneKeys(t, jira().layout, jiraRecord); k != (audit.Keys{}) {
 		t.Errorf("a record with an id has keys: %+v", k)
 	}
-	a, b, c := oneKeys(t, jira.layout, `[1, 2]`), oneKeys(t, jira.layout, `[1,2]`), oneKeys(t, jira.layout, `[1,3]`)
+	a, b, c := oneKeys(t, jira().layout, `[1, 2]`), oneKeys(t, jira().layout, `[1,2]`), oneKeys(t, jira().layout, `[1,3]`)
 	if a != b || a == c || a.Fingerprint == "" {
 		t.Errorf("keys of malformed records: %+v %+v %+v", a, b, c)
 	}
@@ -194,7 +194,7 @@ func FuzzDecodePage(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		records, _, err := decodePage(body, jira.layout, 4)
+		records, _, err := decodePage(body, jira().layout, 4)
 		if (err == nil || err.Error() != errNotJSON.Error()) != json.Valid(body) {
 			t.Fatalf("encoding/json says %v, the scanner %v", json.Valid(body), err)
 		}
@@ -247,7 +247,7 @@ func benchmarkBody(product string, n int) []byte {
 }
 
 func BenchmarkDecodePage(b *testing.B) {
-	for name, l := range map[string]layout{"jira": jira.layout, "confluence": confluence.layout} {
+	for name, l := range map[string]layout{"jira": jira().layout, "confluence": confluence().layout} {
 		body := benchmarkBody(name, 1000)
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(body)))
@@ -271,7 +271,7 @@ func BenchmarkDecodePage(b *testing.B) {
 
 // TestDecodeAllocations keeps the cost of a record in sight.
 func TestDecodeAllocations(t *testing.T) {
-	for name, l := range map[string]layout{"jira": jira.layout, "confluence": confluence.layout} {
+	for name, l := range map[string]layout{"jira": jira().layout, "confluence": confluence().layout} {
 		body := benchmarkBody(name, 100)
 		perPage := testing.AllocsPerRun(5, func() {
 			if _, _, err := decodePage(body, l, 100); err != nil {

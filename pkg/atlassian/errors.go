@@ -3,6 +3,7 @@ package atlassian
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ const (
 	CodeScope           = "scope"             // the token lacks a scope
 	CodeNotAdmin        = "not_admin"         // 403: the account lacks the administrator permission
 	CodeNoProductAccess = "no_product_access" // 403: the account may not use the product
+	CodeForbidden       = "forbidden"         // 403 with a web page: refused before Atlassian's API
 	CodePlan            = "plan"              // 403: the product's plan has no audit log
 	CodeLoginPage       = "login_page"        // a login page came instead of data
 	CodeRedirect        = "redirect"          // the address answers from elsewhere
@@ -102,9 +104,10 @@ func (e *Error) NeedsPerson() bool { return e.Person }
 func (e *Error) Temporary() bool { return !e.Person && e.Code != CodeTooLarge }
 
 // refusedHere reports whether the credential might be accepted on another
-// route: the answer was "who are you?", in one of its forms.
+// route: the answer was "who are you?", in one of its forms. Confluence may
+// take whom it does not know for an anonymous person, who has no access.
 func (e *Error) refusedHere() bool {
-	return e.Status == 401 || e.Code == CodeLoginPage
+	return e.Status == http.StatusUnauthorized || e.Code == CodeLoginPage || e.Code == CodeNoProductAccess
 }
 
 // credentialError is what a Credential's errors may tell about themselves. It

@@ -19,14 +19,16 @@ const jiraTime = "2006-01-02T15:04:05.000Z"
 // before to", or no record is returned; the answer's shape. Observed: newest
 // first; at most 1000 records a page; `total` is not the number of records
 // that match.
-var jira = product{
-	name:       "Jira",
-	permission: "the global permission Administer Jira",
-	scopes:     "read:audit-log:jira and read:user:jira (or the classic manage:jira-configuration)",
-	sitePath:   "/rest/api/3/auditing/record",
-	gateway:    "jira",
-	query:      jiraQuery,
-	layout:     layout{list: "records", slot: jiraSlot},
+func jira() product {
+	return product{
+		name:       "Jira",
+		permission: "the global permission Administer Jira",
+		scopes:     "read:audit-log:jira and read:user:jira (or the classic manage:jira-configuration)",
+		sitePath:   "/rest/api/3/auditing/record",
+		gateway:    "jira",
+		query:      jiraQuery,
+		layout:     layout{list: "records", slot: jiraSlot},
+	}
 }
 
 func jiraQuery(q audit.Query) url.Values {

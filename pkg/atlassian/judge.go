@@ -32,14 +32,7 @@ func (c *Client) failure(q question, e Error) *Error {
 	return &e
 }
 
-// over reports whether the context has ended, or should have: a connection's
-// own deadline may fire a moment before the context's timer.
-func over(ctx context.Context) bool {
-	end, ok := ctx.Deadline()
-	return ctx.Err() != nil || ok && time.Until(end) <= 0
-}
-
-func (c *Client) interrupted(q question, ctx context.Context) *Error {
+func (c *Client) interrupted(ctx context.Context, q question) *Error {
 	cause := ctx.Err()
 	if cause == nil {
 		// The limiter or a connection foresaw that the context would end.
@@ -51,10 +44,10 @@ func (c *Client) interrupted(q question, ctx context.Context) *Error {
 }
 
 // judge is the verdict on an answer; nil means data, already decoded.
-func (c *Client) judge(q question, resp *http.Response, date time.Time, body []byte, readErr error) *Error {
+func (c *Client) judge(ctx context.Context, q question, resp *http.Response, date time.Time, body []byte, readErr error) *Error {
 	e := c.judgeStatus(q, resp, date, body)
 	if e == nil && readErr != nil {
-		e = c.judgeRead(q, readErr)
+		e = c.judgeRead(ctx, q, readErr)
 	}
 	if e == nil {
 		e = c.judgeBody(q, resp, body)
@@ -83,7 +76,7 @@ func (c *Client) judgeStatus(q question, resp *http.Response, date time.Time, bo
 		return c.judgeForbidden(q, body)
 	case status == http.StatusNotFound, status == http.StatusGone:
 		return c.failure(q, Error{Code: CodeNotFound, Person: true,
-			What: fmt.Sprintf("there is no %s at this address (status %d)", strings.TrimPrefix(q.describe(), "the "), status),
+			What: fmt.Sprintf("%s was not found at this address (status %d)", q.describe(), status),
 			Next: "check that the site exists and has the product; otherwise remove it from `products`"})
 	case status == http.StatusProxyAuthRequired:
 		return c.failure(q, Error{Code: CodeProxy, Person: true,
@@ -161,11 +154,11 @@ func isLogin(u *url.URL) bool {
 func (c *Client) loginPage(q question, what string) *Error {
 	return c.failure(q, Error{Code: CodeLoginPage, Person: true,
 		What: fmt.Sprintf("%s came instead of %s", what, q.describe()),
-		Next: c.checkCredential(q) + "; if they are right, check that the site is active and that no proxy answers in its place"})
+		Next: c.checkCredential() + "; if they are right, check that the site is active and that no proxy answers in its place"})
 }
 
 // checkCredential is what to do where the credential itself is in doubt.
-func (c *Client) checkCredential(q question) string {
+func (c *Client) checkCredential() string {
 	if c.credential == nil {
 		return "check `site`"
 	}
@@ -185,7 +178,7 @@ func (c *Client) judgeUnauthorized(q question, body []byte) *Error {
 		return c.scope(q)
 	}
 	return c.failure(q, Error{Code: CodeUnauthorized, Person: true,
-		What: "Atlassian does not accept the credentials (status 401)", Next: c.checkCredential(q)})
+		What: "Atlassian does not accept the credentials (status 401)", Next: c.checkCredential()})
 }
 
 func (c *Client) scope(q question) *Error {
@@ -224,6 +217,10 @@ func (c *Client) judgeForbidden(q question, body []byte) *Error {
 		return c.failure(q, Error{Code: CodeNoProductAccess, Person: true,
 			What: "the account may not use " + p.name + " (status 403)",
 			Next: "give it access to the product, and " + p.permission})
+	case looksLikeHTML(body):
+		return c.failure(q, Error{Code: CodeForbidden, Person: true,
+			What: "a web page refused the question for " + q.describe() + " (status 403)",
+			Next: "check the organisation's IP allowlist and the proxy, and that the account has " + p.permission})
 	}
 	return c.failure(q, Error{Code: CodeNotAdmin, Person: true,
 		What: fmt.Sprintf("the account may not read %s (status 403)%s", q.describe(), saying(body)),
@@ -231,7 +228,7 @@ func (c *Client) judgeForbidden(q question, body []byte) *Error {
 }
 
 // judgeRead is the verdict on a body that could not be read to its end.
-func (c *Client) judgeRead(q question, err error) *Error {
+func (c *Client) judgeRead(ctx context.Context, q question, err error) *Error {
 	if errors.Is(err, errTooLarge) {
 		return c.failure(q, Error{Code: CodeTooLarge, Err: err,
 			What: fmt.Sprintf("the answer is larger than %d MiB", q.maxBody>>20),
@@ -239,7 +236,7 @@ func (c *Client) judgeRead(q question, err error) *Error {
 	}
 	var timeout interface{ Timeout() bool }
 	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
-		return c.timedOut(q)
+		return c.timedOut(ctx, q)
 	}
 	return c.failure(q, Error{Code: CodeNetwork, retry: true, Err: err,
 		What: "the answer was cut short", Next: tryAgain})
@@ -272,7 +269,11 @@ func looksLikeHTML(body []byte) bool {
 	return len(body) > 0 && body[0] == '<'
 }
 
-func (c *Client) timedOut(q question) *Error {
+func (c *Client) timedOut(ctx context.Context, q question) *Error {
+	if q.untilEnd {
+		// A connection's deadline may fire a moment before the context's.
+		return c.interrupted(ctx, q)
+	}
 	// The cause is left out on purpose: it is a context error, and would look
 	// as if the caller's context had ended.
 	return c.failure(q, Error{Code: CodeTimeout, retry: true,
@@ -283,8 +284,8 @@ func (c *Client) timedOut(q question) *Error {
 // judgeSilence is the verdict where no answer came at all. ctx is the caller's
 // context, not the attempt's.
 func (c *Client) judgeSilence(ctx context.Context, q question, err error) *Error {
-	if over(ctx) {
-		return c.interrupted(q, ctx)
+	if ctx.Err() != nil {
+		return c.interrupted(ctx, q)
 	}
 	if ce, ok := asCredentialError(err); ok {
 		e := c.failure(q, Error{Code: ce.Code(), Person: ce.NeedsPerson(), What: clean(ce.What()), Next: ce.Next(), Err: ce})
@@ -321,7 +322,7 @@ func (c *Client) judgeSilence(ctx context.Context, q question, err error) *Error
 			What: "no trusted connection to " + host + ": " + clean(cause.Error()),
 			Next: "if a proxy or gateway of yours intercepts TLS, give its certificate authority in `tls_ca_cert`; check `tls_cert` and this machine's clock"})
 	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return c.timedOut(q)
+		return c.timedOut(ctx, q)
 	}
 	return c.failure(q, Error{Code: CodeNetwork, retry: true, Err: cause,
 		What: host + " cannot be reached: " + clean(cause.Error()),
@@ -342,10 +343,14 @@ func isTLS(err error) bool {
 		name         x509.HostnameError
 		invalid      x509.CertificateInvalidError
 		record       tls.RecordHeaderError
-		alert        tls.AlertError
+		alert        *net.OpError
 	)
+	if errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error") {
+		// How crypto/tls hands on an alert, the other side's or its own.
+		return true
+	}
 	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &name) ||
-		errors.As(err, &invalid) || errors.As(err, &record) || errors.As(err, &alert)
+		errors.As(err, &invalid) || errors.As(err, &record)
 }
 
 // saying is Atlassian's own message as an addition to a sentence, or nothing.

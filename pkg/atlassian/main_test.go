@@ -71,6 +71,7 @@ func newTestClient(t testing.TB, f roundTripper, change ...func(*Options)) *Clie
 		Credential:        anyRoute(),
 		Rand:              func() float64 { return 1 },
 		RequestsPerSecond: -1,
+		Now:               time.Now,
 	}
 	for _, c := range change {
 		c(&o)

@@ -38,6 +38,16 @@ type question struct {
 	// decode reads the body of an answer that looks good. Its error must not
 	// quote the body.
 	decode func(body []byte) error
+	// untilEnd is true where the caller's context leaves less than a whole
+	// timeout, so that running out of time is the end of the run's budget.
+	untilEnd bool
+}
+
+// endsTogether reports whether child has no deadline of its own.
+func endsTogether(parent, child context.Context) bool {
+	p, ok := parent.Deadline()
+	c, _ := child.Deadline()
+	return ok && c.Equal(p)
 }
 
 // answer is what is left of a good answer beside what decode took.
@@ -50,7 +60,7 @@ type answer struct {
 // do asks a question, and asks again a few times where that may help, never
 // beyond the context.
 func (c *Client) do(ctx context.Context, q question) (answer, *Error) {
-	p := &pauses{ctx: ctx, rand: c.rand}
+	p := &pauses{ctx: ctx, now: c.now, rand: c.rand}
 	a, err := backoff.Retry(ctx, func() (answer, error) {
 		a, failure := c.attempt(ctx, q)
 		if p.last = failure; failure != nil {
@@ -68,6 +78,7 @@ func (c *Client) do(ctx context.Context, q question) (answer, *Error) {
 // pauses decides whether to ask again, and when.
 type pauses struct {
 	ctx  context.Context
+	now  func() time.Time
 	rand func() float64
 	n    int
 	last *Error
@@ -85,7 +96,7 @@ func (p *pauses) NextBackOff() time.Duration {
 		pause = time.Duration(p.rand() * float64(min(firstPause<<p.n, maxPause)))
 		p.n++
 	}
-	if end, ok := p.ctx.Deadline(); ok && time.Until(end) <= pause {
+	if end, ok := p.ctx.Deadline(); ok && end.Sub(p.now()) <= pause {
 		return backoff.Stop
 	}
 	return pause
@@ -94,10 +105,11 @@ func (p *pauses) NextBackOff() time.Duration {
 // attempt sends one request and judges what comes back.
 func (c *Client) attempt(ctx context.Context, q question) (answer, *Error) {
 	if err := c.limiter.Wait(ctx); err != nil {
-		return answer{}, c.interrupted(q, ctx)
+		return answer{}, c.interrupted(ctx, q)
 	}
 	attemptCtx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	q.untilEnd = endsTogether(ctx, attemptCtx)
 	attemptCtx = context.WithValue(attemptCtx, countKey{}, q)
 	req, err := http.NewRequestWithContext(attemptCtx, http.MethodGet, q.url.String(), nil)
 	if err != nil {
@@ -120,10 +132,10 @@ func (c *Client) attempt(ctx context.Context, q question) (answer, *Error) {
 		limit = maxErrorBody
 	}
 	body, err := readBody(resp, limit, q.sizeHint)
-	if err != nil && !errors.Is(err, errTooLarge) && over(ctx) {
-		return answer{}, c.interrupted(q, ctx)
+	if err != nil && !errors.Is(err, errTooLarge) && ctx.Err() != nil {
+		return answer{}, c.interrupted(ctx, q)
 	}
-	failure := c.judge(q, resp, a.date, body, err)
+	failure := c.judge(ctx, q, resp, a.date, body, err)
 	if failure != nil && !failure.Until.IsZero() && q.waited != nil {
 		q.waited()
 	}

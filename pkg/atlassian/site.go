@@ -46,7 +46,7 @@ func (c *Client) cloudIDError(err error) error {
 	}
 	switch e.Code {
 	case CodeLoginPage, CodeNotFound, CodeInvalidAnswer, CodeRedirect, CodeBadRequest,
-		CodeUnauthorized, CodeNotAdmin, CodeTooLarge:
+		CodeUnauthorized, CodeScope, CodeNotAdmin, CodeForbidden, CodeNoProductAccess, CodePlan, CodeTooLarge:
 	default:
 		return err
 	}

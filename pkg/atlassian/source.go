@@ -33,9 +33,9 @@ type product struct {
 func productOf(p audit.Product) (product, bool) {
 	switch p {
 	case audit.Jira:
-		return jira, true
+		return jira(), true
 	case audit.Confluence:
-		return confluence, true
+		return confluence(), true
 	}
 	return product{}, false
 }

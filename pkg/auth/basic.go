@@ -11,9 +11,9 @@ import (
 // scoped one on the gateway (documented); which one it is cannot be told from
 // the token.
 type Basic struct {
-	email   string
-	token   Secret
 	allowed allowed
+	// attach knows the token, and shows nothing of it when it is printed.
+	attach func(*http.Request)
 }
 
 // NewBasic is a credential for the given origins: the site's and the gateway's.
@@ -28,7 +28,9 @@ func NewBasic(email string, token Secret, origins ...*url.URL) (*Basic, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Basic{email: email, token: token, allowed: a}, nil
+	return &Basic{allowed: a, attach: func(req *http.Request) {
+		req.SetBasicAuth(email, token.Reveal())
+	}}, nil
 }
 
 // Kind is the configuration's word for the credential.
@@ -39,7 +41,5 @@ func (b *Basic) Routes() []string { return []string{"site", "gateway"} }
 
 // RoundTripper is base with the credential attached.
 func (b *Basic) RoundTripper(base http.RoundTripper) http.RoundTripper {
-	return &guarded{base: base, allowed: b.allowed, attach: func(req *http.Request) {
-		req.SetBasicAuth(b.email, b.token.Reveal())
-	}}
+	return &guarded{base: base, allowed: b.allowed, attach: b.attach}
 }

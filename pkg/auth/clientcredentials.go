@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -25,6 +26,8 @@ const (
 	// defaultLifetime is assumed of a token that does not say; Atlassian
 	// documents 60 minutes for service accounts.
 	defaultLifetime = 30 * time.Minute
+	// maxLifetime is the longest that is believed.
+	maxLifetime = 24 * time.Hour
 	// maxTokenWait caps what the token endpoint may ask for.
 	maxTokenWait = 6 * time.Hour
 	// defaultTokenWait is the wait on 429 without a length.
@@ -42,7 +45,7 @@ type ClientCredentialsOptions struct {
 	Origins []*url.URL
 	// Store keeps the token across runs; nil means that each run asks for one.
 	Store *Store
-	// Now is the local clock; nil means time.Now.
+	// Now is the local clock.
 	Now func() time.Time
 }
 
@@ -54,7 +57,9 @@ type ClientCredentialsOptions struct {
 //
 // It is safe for concurrent use: one request for a token at a time.
 type ClientCredentials struct {
-	config  clientcredentials.Config
+	// ask asks for a token; it knows the secret, and shows nothing of it when it
+	// is printed.
+	ask     func(context.Context) (*oauth2.Token, error)
 	server  allowed
 	allowed allowed
 	store   *Store
@@ -74,12 +79,11 @@ func NewClientCredentials(o ClientCredentialsOptions) (*ClientCredentials, error
 		return nil, errors.New("auth: no client_id given")
 	case o.ClientSecret == "":
 		return nil, errors.New("auth: no client_secret given")
+	case o.Now == nil:
+		return nil, errors.New("auth: no clock given")
 	}
 	if o.AuthServer == nil {
 		o.AuthServer = &url.URL{Scheme: "https", Host: "auth.atlassian.com"}
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	server, err := newAllowed([]*url.URL{o.AuthServer})
 	if err != nil {
@@ -91,14 +95,15 @@ func NewClientCredentials(o ClientCredentialsOptions) (*ClientCredentials, error
 	}
 	endpoint := &url.URL{Scheme: o.AuthServer.Scheme, Host: o.AuthServer.Host, Path: o.AuthServer.Path}
 	endpoint = endpoint.JoinPath("oauth", "token")
+	config := clientcredentials.Config{
+		ClientID:     o.ClientID,
+		ClientSecret: o.ClientSecret.Reveal(),
+		TokenURL:     endpoint.String(),
+		// Detecting the style means asking twice.
+		AuthStyle: oauth2.AuthStyleInParams,
+	}
 	return &ClientCredentials{
-		config: clientcredentials.Config{
-			ClientID:     o.ClientID,
-			ClientSecret: o.ClientSecret.Reveal(),
-			TokenURL:     endpoint.String(),
-			// Detecting the style means asking twice.
-			AuthStyle: oauth2.AuthStyleInParams,
-		},
+		ask:     config.Token,
 		server:  server,
 		allowed: a,
 		store:   o.Store,
@@ -116,6 +121,11 @@ func tokenKey(parts ...string) string {
 		h.Write([]byte(p))
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Format writes the kind of the credential and nothing else, whatever the verb.
+func (c *ClientCredentials) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, c.Kind()) // fmt.State keeps no errors
 }
 
 // Kind is the configuration's word for the credential.
@@ -234,7 +244,7 @@ func (c *ClientCredentials) fetch(ctx context.Context, base http.RoundTripper) (
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	before := c.now()
-	t, err := c.config.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
+	t, err := c.ask(context.WithValue(ctx, oauth2.HTTPClient, client))
 	if err != nil {
 		return storedToken{}, c.judge(ctx, err)
 	}
@@ -245,11 +255,16 @@ func (c *ClientCredentials) fetch(ctx context.Context, base http.RoundTripper) (
 	}
 	// x/oauth2 counts from the system's clock; this counts from ours, and from
 	// before the question, so that the token never seems to live longer than it does.
-	lifetime := defaultLifetime
-	if t.ExpiresIn > 0 {
-		lifetime = time.Duration(min(t.ExpiresIn, 365*24*3600)) * time.Second
+	return storedToken{AccessToken: t.AccessToken, Expiry: before.Add(lifetimeOf(t)).UTC()}, nil
+}
+
+// lifetimeOf is expires_in, seconds as a number or a string.
+func lifetimeOf(t *oauth2.Token) time.Duration {
+	seconds, err := strconv.ParseFloat(fmt.Sprint(t.Extra("expires_in")), 64)
+	if err != nil || !(seconds > 0) {
+		return defaultLifetime
 	}
-	return storedToken{AccessToken: t.AccessToken, Expiry: before.Add(lifetime).UTC()}, nil
+	return time.Duration(min(seconds, maxLifetime.Seconds()) * float64(time.Second))
 }
 
 // judge is the verdict on a failed request for a token. Nothing of the

@@ -8,6 +8,10 @@ import (
 
 // Secret is text that is never printed: however it is formatted or marshalled,
 // it shows as asterisks. Reveal is the one way to it.
+//
+// Two places are beyond its reach: the key of a map in JSON, and an unexported
+// field, in which fmt calls no methods. A struct therefore keeps no Secret in an
+// unexported field, but a function that knows it.
 type Secret string
 
 const hidden = "********"

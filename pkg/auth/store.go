@@ -18,7 +18,7 @@ import (
 const (
 	// lockTimeout is how long another process is waited for. A transaction
 	// takes milliseconds.
-	lockTimeout = 2 * time.Second
+	lockTimeout = time.Second
 	// tokensBucket holds tokens by key; the number is the format's version.
 	tokensBucket = "tokens/1"
 )
@@ -37,12 +37,8 @@ type Store struct {
 }
 
 // NewStore names the file; it is made when the first token is written, in a
-// folder that only its owner may enter. now is the local clock; nil means
-// time.Now.
+// folder that only its owner may enter. now is the local clock.
 func NewStore(path string, now func() time.Time) *Store {
-	if now == nil {
-		now = time.Now
-	}
 	return &Store{path: path, now: now}
 }
 
@@ -58,8 +54,7 @@ func (t storedToken) usable(now time.Time) bool {
 
 // get is the token of a key; zero where there is none.
 func (s *Store) get(key string) (t storedToken, warning string, err error) {
-	if info, err := os.Lstat(s.path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0 {
-		// An empty file is what a crash leaves behind before the first token.
+	if s.nothingToRead() {
 		return t, "", nil
 	}
 	warning, err = s.with(true, func(db *bbolt.DB) error {
@@ -79,6 +74,14 @@ func (s *Store) get(key string) (t storedToken, warning string, err error) {
 		})
 	})
 	return t, warning, err
+}
+
+// nothingToRead reports whether there is no file, or an empty one, which a
+// crash leaves behind before the first token. Where it is out of reach, put
+// will tell.
+func (s *Store) nothingToRead() bool {
+	info, err := os.Lstat(s.path)
+	return err != nil || info.Mode().IsRegular() && info.Size() == 0
 }
 
 // put keeps a token, and drops those that have ended.
@@ -172,6 +175,10 @@ func (s *Store) setAside() string {
 // open is bbolt.Open, with a damaged file made an error: bbolt reads it through
 // a memory map and trusts what it finds.
 func (s *Store) open(readOnly bool, do func(*bbolt.DB) error) (err error) {
+	if info, err := os.Lstat(s.path); err == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() < 2*int64(os.Getpagesize()) {
+		// bbolt begins with two pages, and gives no name to this error of its.
+		return errDamaged
+	}
 	before := debug.SetPanicOnFault(true)
 	defer debug.SetPanicOnFault(before)
 	var db *bbolt.DB
