@@ -10,8 +10,8 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"atlassian_audit_records/pkg/agent"
 	"atlassian_audit_records/pkg/audit"
-	"atlassian_audit_records/pkg/auth"
 )
 
 // Defaults of the options, as conf.yaml.example states them.
@@ -98,8 +98,9 @@ type Env struct {
 	Getenv func(string) string
 	// ReadFile reads a PEM file; nil is os.ReadFile.
 	ReadFile func(path string) ([]byte, error)
-	// ReadSecret reads a client_secret_file; nil is ReadSecretFile.
-	ReadSecret func(path string) (auth.Secret, error)
+	// ReadSecret reads a client_secret_file and judges who else may; its errors
+	// name the file. Nil is agent.ReadSecretFile.
+	ReadSecret func(path string) ([]byte, error)
 	// Handles accepts ENC[…] where a text is expected, for a file that no Agent
 	// has read yet. Such an option is left empty.
 	Handles bool
@@ -124,9 +125,9 @@ func (e Env) readFile(path string) ([]byte, error) {
 	return e.ReadFile(path)
 }
 
-func (e Env) readSecret(path string) (auth.Secret, error) {
+func (e Env) readSecret(path string) ([]byte, error) {
 	if e.ReadSecret == nil {
-		return ReadSecretFile(path)
+		return agent.ReadSecretFile(path)
 	}
 	return e.ReadSecret(path)
 }

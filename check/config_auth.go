@@ -193,13 +193,17 @@ func (s *section) clientSecret(env Env) (secret auth.Secret, file string) {
 	if !ok {
 		return "", ""
 	}
-	secret, err := env.readSecret(file)
+	data, err := env.readSecret(file)
 	if err != nil {
-		s.addf("client_secret_file", "%s %s", file, err)
+		s.addf("client_secret_file", "%s", err)
 		return "", file
 	}
-	s.ps.hide(secret.Reveal())
-	return secret, file
+	s.ps.hide(string(data))
+	if reason := badSecret(string(data)); reason != "" {
+		s.addf("client_secret_file", "the secret in %s %s", file, reason)
+		return "", file
+	}
+	return auth.Secret(data), file
 }
 
 // absolute reads the path of a file or folder, which must be absolute: the Agent

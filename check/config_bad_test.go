@@ -156,10 +156,10 @@ func badConfigs() []badConfig {
 			`invalid-secret-empty.yaml:7: instances[0].auth.api_token: is empty: put the secret here, best as a handle of the Agent's secret management, ENC[name]`,
 		}},
 		{"a secret file that is not there", "secret-file-missing.yaml", []string{
-			`invalid-secret-file-missing.yaml:7: instances[0].auth.client_secret_file: /nonexistent/atlassian_secret does not exist`,
+			`invalid-secret-file-missing.yaml:7: instances[0].auth.client_secret_file: read the secret: stat /nonexistent/atlassian_secret: no such file or directory`,
 		}},
-		{"a secret file that all may read", "secret-file-mode.yaml", []string{
-			`invalid-secret-file-mode.yaml:7: instances[0].auth.client_secret_file: /etc/datadog-agent/readable-by-all has mode 0644, so that others may read the secret: give it to the Agent's user with mode 0600`,
+		{"a secret file of two lines", "secret-file-lines.yaml", []string{
+			`invalid-secret-file-lines.yaml:7: instances[0].auth.client_secret_file: the secret in /etc/datadog-agent/two-lines holds a space, a line break or a character outside ASCII, which no credential of Atlassian's does: copy the secret anew`,
 		}},
 		{"a secret file with a relative path", "secret-file-relative.yaml", []string{
 			`invalid-secret-file-relative.yaml:7: instances[0].auth.client_secret_file: must be an absolute path`,

@@ -9,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"atlassian_audit_records/pkg/agent"
 	"atlassian_audit_records/pkg/audit"
 )
 
@@ -68,7 +69,7 @@ func (s *section) logSources() []logSource {
 
 // spoolGlob is what the Agent is to follow for a product.
 func spoolGlob(runPath string, p audit.Product) string {
-	return filepath.Join(runPath, "atlassian_audit_records", "spool", p.LogSource(), "*.jsonl")
+	return filepath.Join(agent.SpoolDir(agent.Base(runPath), p.LogSource()), "*.jsonl")
 }
 
 // samePath compares two paths as written on any platform.

@@ -4,14 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"atlassian_audit_records/pkg/auth"
 )
 
 const goodInstance = `
@@ -212,54 +209,6 @@ func TestSizes(t *testing.T) {
 		if got, ok := parseSize(text); ok {
 			t.Errorf("parseSize(%q) = %v, want none", text, got)
 		}
-	}
-}
-
-func TestSecretFiles(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Skip("Windows has no modes that say who may read a file")
-	}
-	dir := t.TempDir()
-	write := func(name, text string, mode os.FileMode) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	for _, tt := range []struct {
-		name, path string
-		want       auth.Secret
-		err        string
-	}{
-		{"a private file", write("private", "sekrit", 0o600), "sekrit", ""},
-		{"one that is read-only, with a line break", write("break", "sekrit\n", 0o400), "sekrit", ""},
-		{"one from Windows", write("windows", "sekrit\r\n", 0o600), "sekrit", ""},
-		{"one that the group may read", write("group", "sekrit", 0o640), "", "has mode 0640, so that others may read the secret: give it to the Agent's user with mode 0600"},
-		{"an empty one", write("empty", "\n", 0o600), "", "is empty: it should hold the secret and nothing else"},
-		{"one with two lines", write("lines", "sekrit\nmore\n", 0o600), "",
-			"the secret in it holds a space, a line break or a character outside ASCII, which no credential of Atlassian's does: copy the secret anew"},
-		{"one with spaces at the end", write("space", "sekrit  \n", 0o600), "",
-			"the secret in it begins or ends with white space: remove it (a secret backend that ends its answers with a line break does this)"},
-		{"one that is binary", write("binary", "sek\xffrit", 0o600), "", "the secret in it is not valid UTF-8: copy the secret anew"},
-		{"one that is huge", write("huge", strings.Repeat("x", maxSecretFile+1), 0o600), "", "is larger than 64 KiB: it should hold the secret and nothing else"},
-		{"one that is not there", filepath.Join(dir, "none"), "", "does not exist"},
-		{"a folder", dir, "", "is not a regular file"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			got, err := ReadSecretFile(tt.path)
-			if got != tt.want {
-				t.Errorf("secret is %q, want %q", got.Reveal(), tt.want.Reveal())
-			}
-			if (err == nil) != (tt.err == "") || err != nil && err.Error() != tt.err {
-				t.Errorf("error is %v, want %s", err, tt.err)
-			}
-		})
 	}
 }
 

@@ -1,14 +1,7 @@
 package check
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"regexp"
-	"runtime"
 	"strings"
 	"unicode/utf8"
 
@@ -65,65 +58,4 @@ func badSecret(v string) string {
 		}
 	}
 	return ""
-}
-
-// maxSecretFile is far above the length of any credential, in bytes.
-const maxSecretFile = 64 << 10
-
-// ReadSecretFile reads a credential from a regular file that only its owner
-// may read (on Windows, where modes say nothing, any regular file). One line
-// break at the end is not part of the secret. Errors say what to do and never
-// what the file holds.
-func ReadSecretFile(path string) (auth.Secret, error) {
-	before, err := os.Stat(path)
-	if err != nil {
-		return "", secretFileError(err)
-	}
-	if !before.Mode().IsRegular() {
-		return "", errors.New("is not a regular file")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", secretFileError(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", secretFileError(err)
-	}
-	if !info.Mode().IsRegular() {
-		return "", errors.New("is not a regular file")
-	}
-	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
-		return "", fmt.Errorf("has mode %04o, so that others may read the secret: give it to the Agent's user with mode 0600", mode)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
-	if err != nil {
-		return "", secretFileError(err)
-	}
-	if len(data) > maxSecretFile {
-		return "", errors.New("is larger than 64 KiB: it should hold the secret and nothing else")
-	}
-	data = bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
-	if len(data) == 0 {
-		return "", errors.New("is empty: it should hold the secret and nothing else")
-	}
-	if reason := badSecret(string(data)); reason != "" {
-		return "", errors.New("the secret in it " + reason)
-	}
-	return auth.Secret(data), nil
-}
-
-func secretFileError(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("does not exist")
-	case errors.Is(err, fs.ErrPermission):
-		return errors.New("may not be read by the user that runs this program: give the file to the Agent's user (dd-agent)")
-	}
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return fmt.Errorf("cannot be read: %w", pe.Err)
-	}
-	return fmt.Errorf("cannot be read: %w", err)
 }

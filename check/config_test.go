@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"atlassian_audit_records/pkg/auth"
+	"atlassian_audit_records/pkg/agent"
 )
 
 const configs = "../testdata/config"
@@ -32,14 +32,14 @@ func testEnv() Env {
 			}
 			return []byte(text), nil
 		},
-		ReadSecret: func(path string) (auth.Secret, error) {
+		ReadSecret: func(path string) ([]byte, error) {
 			switch path {
 			case "/etc/datadog-agent/atlassian_secret":
-				return "Kq7vZ-secret-of-a-file", nil
-			case "/etc/datadog-agent/readable-by-all":
-				return "", errors.New("has mode 0644, so that others may read the secret: give it to the Agent's user with mode 0600")
+				return []byte("Kq7vZ-secret-of-a-file"), nil
+			case "/etc/datadog-agent/two-lines":
+				return []byte("Kq7vZ-secret\nof-a-file"), nil
 			}
-			return "", errors.New("does not exist")
+			return agent.ReadSecretFile(path)
 		},
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"reflect"
 
 	"atlassian_audit_records/pkg/auth"
 )
@@ -190,22 +190,20 @@ func jsonReason(err error) string {
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("it is not valid JSON from byte %d on", syntax.Offset)
 	case errors.As(err, &kind) && kind.Field != "":
-		return fmt.Sprintf("the field %s must be %s", kind.Field, jsonKind(kind.Type.String()))
+		return fmt.Sprintf("the field %s must be %s", kind.Field, jsonKind(kind.Type))
 	case errors.Is(err, errNotText):
 		return "init_config and instance must be texts or objects"
 	}
 	return "it is not a valid JSON object"
 }
 
-func jsonKind(goType string) string {
+func jsonKind(t reflect.Type) string {
 	switch {
-	case strings.Contains(goType, "bool"):
+	case t.Kind() == reflect.Bool:
 		return "true or false"
-	case strings.Contains(goType, "Number"):
-		return "a number"
-	case strings.HasPrefix(goType, "[]"):
+	case t.Kind() == reflect.Slice:
 		return "a list of texts"
-	case strings.Contains(goType, "struct"):
+	case t.Kind() == reflect.Struct:
 		return "an object"
 	}
 	return "a text"

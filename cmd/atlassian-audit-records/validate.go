@@ -3,11 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"atlassian_audit_records/check"
+	"atlassian_audit_records/pkg/agent"
 )
 
 // validation is the answer of validate.
@@ -54,8 +56,8 @@ func newValidateCommand(io stdio) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&conf, "conf", defaultConf(), "a conf.yaml, or a folder of *.yaml files")
-	cmd.Flags().StringVar(&runPath, "run-path", defaultRunPath(), "the Agent's run_path, where init_config has none")
+	cmd.Flags().StringVar(&conf, "conf", filepath.Dir(agent.ConfFile(agent.ConfPath())), "a conf.yaml, or a folder of *.yaml files")
+	cmd.Flags().StringVar(&runPath, "run-path", agent.RunPath(), "the Agent's run_path, where init_config has none")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
