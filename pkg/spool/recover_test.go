@@ -250,6 +250,32 @@ func TestRecoverOfBadBatches(t *testing.T) {
 	}
 }
 
+// Where not even the mark can be made, the process that saw the failure knows.
+func TestRecoverAfterAFailedSyncWithoutAMark(t *testing.T) {
+	t.Parallel()
+	m := newFS()
+	d := open(t, m, spool.Options{})
+	b := audit.Batch{Place: audit.Place{File: name}, Lines: []byte("a line\n")}
+	m.Inject(func(op spooltest.Op) error {
+		if op.Kind == "Sync" || strings.HasSuffix(op.Path, ".unsynced") {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if err := d.Write(b.Place, b.Lines); err == nil {
+		t.Fatal("a failed sync was not told")
+	}
+	m.Inject(nil)
+	if written, _, err := d.Recover(b); !written || err != nil {
+		t.Errorf("Recover = %v, %v; want it to write", written, err)
+	}
+	for seed := range uint64(16) {
+		if got, _ := m.Crash(seed).ReadFile(path); string(got) != "a line\n" {
+			t.Errorf("seed %d: after a crash the file holds %q", seed, got)
+		}
+	}
+}
+
 // FuzzRecover: whatever the disk holds, Recover changes no byte of it, and
 // every line stands on disk as a line or is in rest, never both.
 func FuzzRecover(f *testing.F) {

@@ -200,7 +200,7 @@ func (d *Dir) syncFailed(path string) bool {
 		return true
 	}
 	_, err := d.fs.Lstat(path + unsynced)
-	return err == nil
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func (d *Dir) forgetFailedSync(path string) {
