@@ -56,6 +56,11 @@ type LineInfo struct {
 // even JSON. A line that would exceed MaxLine is reduced (see LineInfo);
 // recordID, service and tags are never cut, so they must stay far below it.
 func Line(dst []byte, r Record, recordID string, o LineOptions) (line []byte, info LineInfo) {
+	return appendLine(dst, r, recordID, o, MaxLine)
+}
+
+// appendLine is Line for lines of at most limit bytes.
+func appendLine(dst []byte, r Record, recordID string, o LineOptions, limit int) (line []byte, info LineInfo) {
 	info.Late = r.late(o.NowMillis)
 	drop := ""
 	if info.Late {
@@ -85,10 +90,10 @@ func Line(dst []byte, r Record, recordID string, o LineOptions) (line []byte, in
 		out = append(out, '}')
 	}
 	out = append(out, "}}\n"...)
-	if len(out)-start <= MaxLine {
+	if len(out)-start <= limit {
 		return out, info
 	}
-	out, info.Truncated = appendReduced(out[:start], r, value, recordID, o, info.Late)
+	out, info.Truncated = appendReduced(out[:start], r, value, recordID, o, info.Late, limit)
 	return out, info
 }
 

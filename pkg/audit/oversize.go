@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -8,13 +9,16 @@ import (
 
 // How a line is reduced: the bytes that the fields of the record may take are
 // shared out among them so that everything below a common level stays whole
-// and only what is larger is cut down to it: strings at a character, arrays to
-// their first elements, objects field by field by the same rule. Where there
-// are so many parts that the level would fall below minShare, the first ones
-// get that much and the rest is left out.
+// and only what is larger is cut down to it: strings at a character, objects
+// and arrays part by part by the same rule. Where there are so many parts that
+// the level would be too low for any of them to be worth reading, the first ones
+// are kept and the rest is left out, which is how a long array is shortened.
 const (
 	// minShare is the level below which parts are left out instead, bytes.
 	minShare = 256
+	// wholeElements is how many elements an array must hold at least before
+	// its end is left out rather than every element cut.
+	wholeElements = 16
 	// minRoom is the room below which a cut value would say nothing, bytes.
 	minRoom = 32
 	// reduceDepth is how deep a value is cut into; below it an array or object
@@ -29,11 +33,11 @@ const (
 	more = "…"
 )
 
-// appendReduced appends the line of r cut down to MaxLine and returns what was
+// appendReduced appends the line of r cut down to limit bytes and returns what was
 // cut. value is the record as one JSON value where it is not an object.
-func appendReduced(dst []byte, r Record, value []byte, recordID string, o LineOptions, late bool) (line []byte, truncated []string) {
+func appendReduced(dst []byte, r Record, value []byte, recordID string, o LineOptions, late bool, limit int) (line []byte, truncated []string) {
 	ours := len(appendOurs([]byte{'{'}, r, recordID, o, late))
-	budget := MaxLine - ours - truncatedRoom - len(`,,"truncated":[],"record":{},"value":}}`) - len("\n")
+	budget := limit - ours - truncatedRoom - len(`,,"truncated":[],"record":{},"value":}}`) - len("\n")
 
 	var cut cuts
 	var theirs []byte
@@ -88,6 +92,7 @@ func (p part) least() int { return p.overhead() + min(len(p.value), minRoom) }
 // partsOfRecord lists the fields of the record src by where they stand, as
 // many as can fit into budget; all is false when there are more.
 func partsOfRecord(src []byte, late bool, p Product, budget int) (top, moved []part, all bool) {
+	total := budget
 	drop := ""
 	if late {
 		drop = dateField(p)
@@ -98,7 +103,10 @@ func partsOfRecord(src []byte, late bool, p Product, budget int) (top, moved []p
 		if h == homeNowhere {
 			return
 		}
-		if budget -= x.least(); budget < 0 {
+		if x.least() <= total { // what cannot be there at all takes no room
+			budget -= x.least()
+		}
+		if budget < 0 {
 			return
 		}
 		if h == homeRecord {
@@ -113,8 +121,12 @@ func partsOfRecord(src []byte, late bool, p Product, budget int) (top, moved []p
 // partsOf lists what the object or array v is made of, as much as can fit into
 // budget; all is false when there is more.
 func partsOf(v []byte, budget int) (parts []part, all bool) {
+	total := budget
 	add := func(x part) {
-		if budget -= x.least(); budget >= 0 {
+		if x.least() <= total {
+			budget -= x.least()
+		}
+		if budget >= 0 {
 			parts = append(parts, x)
 		}
 	}
@@ -129,31 +141,43 @@ func partsOf(v []byte, budget int) (parts []part, all bool) {
 }
 
 // share says how many bytes each part's value may take so that all together
-// fit into budget; -1 leaves the part out. With prefix nothing follows a part
-// that is left out.
-func share(parts []part, budget int, prefix bool) []int {
+// fit into budget; -1 leaves the part out. Of an array nothing follows an
+// element that is left out.
+func share(parts []part, budget int, array bool) []int {
+	low := minShare
+	if array {
+		low = max(low, budget/wholeElements)
+	}
 	shares := make([]int, len(parts))
+	var sizes []int // of what can be there at all
 	room := budget
 	for i, p := range parts {
+		if p.least() > budget {
+			shares[i] = -1
+			continue
+		}
 		room -= p.overhead()
-		shares[i] = len(p.value)
+		sizes = append(sizes, len(p.value))
 	}
-	if level := waterLevel(shares, room); level >= minShare {
-		for i := range shares {
-			shares[i] = min(shares[i], level)
+	if level := waterLevel(sizes, room); level >= low {
+		for i, p := range parts {
+			if shares[i] == 0 {
+				shares[i] = min(len(p.value), level)
+			}
 		}
 		return shares
 	}
 	room = budget
 	full := false
 	for i, p := range parts {
+		n := min(len(p.value), low)
 		left := room - p.overhead()
-		if full || left < min(len(p.value), minRoom) {
+		if full || left < min(n, minRoom) || array && left < n {
 			shares[i] = -1
-			full = full || prefix
+			full = array
 			continue
 		}
-		shares[i] = min(len(p.value), minShare, left)
+		shares[i] = min(n, left)
 		room = left - shares[i]
 	}
 	return shares
@@ -171,7 +195,7 @@ func waterLevel(sizes []int, room int) int {
 		}
 		room -= n
 	}
-	return MaxLine
+	return math.MaxInt
 }
 
 // cuts writes values within their shares and remembers what it cut.
