@@ -81,9 +81,9 @@ func TestRootBecomesTheOwnerOfTheRunPath(t *testing.T) {
 			run := filepath.Join(t.TempDir(), "run")
 			must(t, os.Mkdir(run, 0o755))
 			must(t, os.Chown(run, c.uid, c.gid))
-			for at := filepath.Dir(run); at != os.TempDir() && len(at) > 1; at = filepath.Dir(at) {
-				must(t, os.Chmod(at, 0o755)) //nolint:gosec // the other user must get through
-			}
+			// The other user must get through what t.TempDir made.
+			must(t, os.Chmod(filepath.Dir(run), 0o755))
+			must(t, os.Chmod(filepath.Dir(filepath.Dir(run)), 0o755))
 			out, err := play("owner", run).Output()
 			must(t, err)
 			if c.want != "" && string(out) != c.want {

@@ -90,7 +90,7 @@ func TestKeepThroughEveryFault(t *testing.T) {
 				return nil
 			}
 			reached = true
-			return &spooltest.Partial{Bytes: 1000, Err: syscall.ENOSPC}
+			return &spooltest.PartialError{Bytes: 1000, Err: syscall.ENOSPC}
 		})
 		err := d.Keep(keptID, raw)
 		m.Inject(nil)

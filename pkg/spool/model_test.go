@@ -122,8 +122,8 @@ var faults = []struct {
 }{
 	{"an input/output error", syscall.EIO},
 	{"a full disk", syscall.ENOSPC},
-	{"a write that stops within a line", &spooltest.Partial{Bytes: 300, Err: syscall.ENOSPC}},
-	{"a short write without an error", &spooltest.Partial{Bytes: 7}},
+	{"a write that stops within a line", &spooltest.PartialError{Bytes: 300, Err: syscall.ENOSPC}},
+	{"a short write without an error", &spooltest.PartialError{Bytes: 7}},
 }
 
 // copy is a caller with the same memory; it can go on by itself.

@@ -37,18 +37,18 @@ type Op struct {
 	Path string
 }
 
-// Partial is an error that lets a WriteAt write its first Bytes bytes before
+// PartialError is an error that lets a WriteAt write its first Bytes bytes before
 // it returns Err. With a nil Err the write is short and says nothing else.
-type Partial struct {
+type PartialError struct {
 	Bytes int
 	Err   error
 }
 
 // Error implements error.
-func (p *Partial) Error() string { return fmt.Sprintf("%d bytes written: %v", p.Bytes, p.Err) }
+func (p *PartialError) Error() string { return fmt.Sprintf("%d bytes written: %v", p.Bytes, p.Err) }
 
 // Unwrap gives Err.
-func (p *Partial) Unwrap() error { return p.Err }
+func (p *PartialError) Unwrap() error { return p.Err }
 
 // MemFS is a file system in memory. Its root exists. It is safe for concurrent
 // use.
@@ -94,7 +94,7 @@ func newDir() *node {
 }
 
 // Inject lets f be asked before every operation; an error that it returns is
-// the operation's, which then does nothing (but see Partial). A Sync that
+// the operation's, which then does nothing (but see PartialError). A Sync that
 // fails drops the bytes it should have written: they are still seen, no later
 // Sync writes them, and a crash loses them, as on Linux. Nil ends it.
 func (m *MemFS) Inject(f func(Op) error) {
@@ -358,7 +358,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	defer f.fs.mu.Unlock()
 	err := f.begin("WriteAt")
 	if err != nil {
-		var partial *Partial
+		var partial *PartialError
 		if !errors.As(err, &partial) {
 			return 0, failure("write", f.path, err)
 		}

@@ -153,7 +153,7 @@ func TestFaults(t *testing.T) {
 	m.SetCapacity(-1)
 	m.Inject(func(op spooltest.Op) error {
 		if op.Kind == "WriteAt" && op.Path == "/f" {
-			return &spooltest.Partial{Bytes: 1, Err: syscall.EIO}
+			return &spooltest.PartialError{Bytes: 1, Err: syscall.EIO}
 		}
 		return nil
 	})
