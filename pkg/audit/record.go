@@ -1,0 +1,53 @@
+package audit
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Record is one audit record: the bytes that came, and beside them the few
+// facts that collecting needs.
+type Record struct {
+	// Raw is the record's JSON value exactly as it stood in the answer.
+	// It may share memory with the whole answer: copy it to keep it.
+	Raw json.RawMessage
+	// Millis is the record's own time in milliseconds since the epoch.
+	// It means nothing when Dated is false.
+	Millis int64
+	// Dated is false for a record whose time is missing or unreadable.
+	Dated bool
+	// ID is the source's own id as text ("11932"), empty where it gives none.
+	ID string
+	// Keys identify a record that has no ID; see Identity.
+	Keys Keys
+}
+
+// Time is the record's own time in UTC.
+func (r Record) Time() time.Time { return time.UnixMilli(r.Millis).UTC() }
+
+// Query is one question to a source. Both bounds are inclusive, in
+// milliseconds since the epoch.
+type Query struct {
+	// From is the lower bound.
+	From int64
+	// To is the upper bound; it holds only when Bounded is true.
+	To int64
+	// Bounded is false for the live question, which has no upper bound.
+	Bounded bool
+	// Offset is the number of records to skip, counted from the newest.
+	Offset int
+	// Limit is the number of records wanted at most.
+	Limit int
+}
+
+// Page is one answer: valid JSON that held a list, empty or not.
+type Page struct {
+	// Records are in the order in which the answer gave them.
+	Records []Record
+	// Date is Atlassian's clock as the answer's Date header told it, to the
+	// second; zero where there was none.
+	Date time.Time
+	// Limit is the page size that the answer says was applied; 0 where it
+	// says nothing. It is a hint and may be a lie.
+	Limit int
+}
