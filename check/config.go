@@ -173,6 +173,7 @@ func (ps *problems) init(s *section, env Env) shared {
 	if path, ok := s.absolute("run_path"); ok {
 		out.runPath = path
 	}
+	s.absolute("program_path") // the adapter's, which starts this program by it
 	if v, ok := s.str("state"); ok && v != "" {
 		if strings.HasPrefix(v, "etcd://") {
 			s.addf("state", "etcd is not supported by this version: leave state out, so that it lies in files under run_path")

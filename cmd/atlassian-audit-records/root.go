@@ -30,7 +30,10 @@ const (
 // commands are the constructors of the subcommands, in the order of the help.
 func commands() []func(stdio) *cobra.Command {
 	return []func(stdio) *cobra.Command{
+		newCollectCommand,
+		newCheckCommand,
 		newValidateCommand,
+		newSimulateCommand,
 		newVersionCommand,
 	}
 }

@@ -1,0 +1,94 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"atlassian_audit_records/pkg/agent"
+	"atlassian_audit_records/pkg/audit"
+	"atlassian_audit_records/pkg/spool"
+	"atlassian_audit_records/pkg/state"
+)
+
+// folders are the places of one site below the run path:
+//
+//	<base>/state/<host>/<product>.db        the state
+//	<base>/state/<host>/<product>.copy.db   its copy
+//	<base>/collected/<host>.<product>.json  the marker: collection began
+//	<base>/spool/<source>/*.jsonl           the spool, shared by all sites
+//	<base>/oversize/, <base>/tokens.json    shared by all sites
+//
+// The marker stands away from the state, so that it outlives it.
+type folders struct {
+	runPath, base string
+	host          string // safe in a path
+}
+
+func foldersOf(runPath, host string) folders {
+	return folders{runPath: runPath, base: agent.Base(runPath), host: safeHost(host)}
+}
+
+// safeHost is a host as the name of a file: what a port or an IPv6 address
+// brings along becomes '_', which no host holds.
+func safeHost(host string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '.', r == '-':
+			return r
+		}
+		return '_'
+	}, strings.ToLower(host))
+}
+
+func (f folders) stateDir() string { return filepath.Join(agent.StateDir(f.base), f.host) }
+
+// state are the files of a product's state.
+func (f folders) state(p audit.Product) state.Files {
+	return state.Files{
+		State:  filepath.Join(f.stateDir(), string(p)+".db"),
+		Copy:   filepath.Join(f.stateDir(), string(p)+".copy.db"),
+		Marker: filepath.Join(f.base, "collected", f.host+"."+string(p)+".json"),
+	}
+}
+
+// secure makes the folders, or makes sure that those that are there are ours
+// alone and on a disk of this machine.
+func (f folders) secure() error {
+	for _, dir := range []string{f.base, f.stateDir(), filepath.Join(f.base, "collected"), filepath.Join(f.base, "spool")} {
+		if err := agent.SecureDir(f.runPath, dir); err != nil {
+			return err
+		}
+	}
+	return agent.LocalFilesystem(f.stateDir())
+}
+
+// spool opens the folder of a product's log lines.
+func (f folders) spool(p audit.Product, o Options) (*spool.Dir, error) {
+	return spool.Open(spool.OS{}, agent.SpoolDir(f.base, p.LogSource()), spool.Options{
+		Now: o.Now, Oversize: agent.OversizeDir(f.base),
+	})
+}
+
+// spooled is the number of bytes in the spool, of all sites and products.
+func (f folders) spooled(o Options) (int64, error) {
+	var total int64
+	for _, p := range []audit.Product{audit.Jira, audit.Confluence} {
+		if _, err := os.Lstat(agent.SpoolDir(f.base, p.LogSource())); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		dir, err := f.spool(p, o)
+		if err != nil {
+			return 0, err
+		}
+		bytes, _, err := dir.Size()
+		if err != nil {
+			return 0, fmt.Errorf("ask for the size of the spool: %w", err)
+		}
+		total += bytes
+	}
+	return total, nil
+}

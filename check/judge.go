@@ -1,0 +1,160 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/DataDog/datadog-agent/pkg/util/log"
+
+	"atlassian_audit_records/pkg/atlassian"
+	"atlassian_audit_records/pkg/collect"
+)
+
+// staleAfter is how long the newest records may stay unread before is_current
+// is CRITICAL: an hour, or ten intervals where that is longer.
+func staleAfter(interval time.Duration) time.Duration { return max(time.Hour, 10*interval) }
+
+// tell reports what became of a product. One that another run is busy with is
+// that run's to report.
+func (r *run) tell(s *stream) {
+	if s.busy {
+		return
+	}
+	sum := s.summary()
+	status, message := s.canConnect()
+	r.sender.ServiceCheck(CanConnect, s.product, status, message)
+	status, message = s.isCurrent(sum, r.options.Now(), r.config.Interval)
+	r.sender.ServiceCheck(IsCurrent, s.product, status, message)
+	for _, notice := range sum.Notices {
+		r.report.Warning(fmt.Sprintf("%s of %s: %s", s.product, r.config.Host(), notice))
+	}
+	r.metrics(s, sum)
+	log.Debugf("%s of %s: %d records, %d duplicates, live edge read: %t, gap %s",
+		s.product, r.config.Host(), sum.Records, sum.Duplicates, sum.LiveDone, sum.Gap)
+}
+
+func (s *stream) summary() collect.Summary {
+	if s.collector == nil {
+		return collect.Summary{LiveAt: s.before.LiveAt}
+	}
+	return s.collector.Summary()
+}
+
+func (r *run) metrics(s *stream, sum collect.Summary) {
+	send := func(name string, value int) { r.sender.Metric(name, s.product, float64(value)) }
+	send(MetricRecords, sum.Records)
+	send(MetricDuplicates, sum.Duplicates)
+	send(MetricLate, sum.Late)
+	send(MetricUndated, sum.Undated)
+	send(MetricTruncated, sum.Truncated)
+	failed := 0
+	if s.err != nil {
+		failed = 1
+	}
+	send(MetricErrors, failed)
+	if s.source != nil {
+		send(MetricRequests, s.source.Requests())
+		send(MetricThrottled, s.source.Throttled())
+	}
+	if s.collector != nil {
+		r.sender.Metric(MetricGap, s.product, sum.Gap.Seconds())
+	}
+	if sum.LiveAt != 0 { // before the first time there is nothing to count from
+		lag := r.options.Now().Sub(time.UnixMilli(sum.LiveAt))
+		r.sender.Metric(MetricLag, s.product, max(0, lag.Seconds()))
+	}
+}
+
+// result is what the command check and the last line say of the product.
+func (s *stream) result(host string) StreamResult {
+	sum := s.summary()
+	out := StreamResult{Instance: host, Product: s.product, Records: sum.Records, Duplicates: sum.Duplicates}
+	if s.source != nil {
+		out.Requests = s.source.Requests()
+	}
+	if s.err != nil {
+		text := oneLine(s.err)
+		out.Error = &text
+	}
+	return out
+}
+
+// canConnect is about reaching Atlassian with the credential. An answer that
+// asks to wait is an answer.
+func (s *stream) canConnect() (Status, string) {
+	answer := (*atlassian.Error)(nil)
+	switch {
+	case errors.As(s.err, &answer):
+		return StatusCritical, oneLine(s.err)
+	case s.source != nil && s.source.good > 0:
+		return StatusOK, ""
+	case s.err != nil:
+		return StatusUnknown, "Atlassian was not asked: " + oneLine(s.err)
+	case s.idle != "" && s.paused:
+		return StatusUnknown, "Atlassian was not asked: " + s.idle
+	case s.idle != "":
+		return StatusOK, s.idle
+	}
+	return StatusUnknown, "there was no time to ask Atlassian"
+}
+
+// isCurrent is about the records being collected up to the present. A stream
+// that never was, because its first run has just begun or nobody lets it in, is
+// WARNING: there is no moment from which to count, and can_connect tells why.
+func (s *stream) isCurrent(sum collect.Summary, now time.Time, interval time.Duration) (Status, string) {
+	var reasons []string
+	add := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
+	switch {
+	case s.err != nil:
+		add("%s", oneLine(s.err))
+	case s.idle != "":
+		add("%s", s.idle)
+	case !sum.LiveDone:
+		add("the newest records have not all been read in the time of a run; the next run goes on")
+	}
+	if sum.Gap > 0 {
+		add("%s of older records have not been read yet; they are, newest first, as time allows", sum.Gap.Round(time.Second))
+	}
+	if sum.Suspicious {
+		add("an answer of Atlassian's lacked records that it had shown before, so it is not believed to be complete")
+	}
+	switch {
+	case len(reasons) == 0:
+		return StatusOK, ""
+	case !s.known:
+		return StatusCritical, strings.Join(reasons, "; ")
+	case sum.LiveDone:
+		return StatusWarning, strings.Join(reasons, "; ")
+	case sum.LiveAt == 0:
+		add("the records have never been read up to the present")
+		return StatusWarning, strings.Join(reasons, "; ")
+	}
+	at := time.UnixMilli(sum.LiveAt)
+	add("the records were last read up to the present at %s", at.UTC().Format(time.RFC3339))
+	if now.Sub(at) > staleAfter(interval) {
+		return StatusCritical, strings.Join(reasons, "; ")
+	}
+	return StatusWarning, strings.Join(reasons, "; ")
+}
+
+// oneLine is an error's text without line breaks, which errors.Join makes.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// diskFull reports whether there is no room left for what was written.
+func diskFull(err error) bool {
+	if saysDiskFull(err) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return true
+	}
+	// What Windows calls ERROR_HANDLE_DISK_FULL and ERROR_DISK_FULL.
+	return runtime.GOOS == "windows" && (errors.Is(err, syscall.Errno(39)) || errors.Is(err, syscall.Errno(112)))
+}
+
+// saysDiskFull reports an error that says so itself, and what to do.
+func saysDiskFull(err error) bool {
+	var full interface{ DiskFull() bool }
+	return errors.As(err, &full) && full.DiskFull()
+}

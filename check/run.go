@@ -1,0 +1,428 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"atlassian_audit_records/pkg/atlassian"
+	"atlassian_audit_records/pkg/audit"
+	"atlassian_audit_records/pkg/auth"
+	"atlassian_audit_records/pkg/collect"
+	"atlassian_audit_records/pkg/state"
+)
+
+const (
+	// maxWait is the longest that a wait is believed: a clock that was wrong
+	// must not stop collecting for good.
+	maxWait = 6 * time.Hour
+	// copyAge is the age at which the copy of a state is made anew.
+	copyAge = 6 * time.Hour
+)
+
+// run is one run of one instance.
+type run struct {
+	config  *Config
+	options Options
+	report  Report
+	sender  *Sender
+	folders folders
+	site    *site
+	cloudID string
+	streams []*stream
+}
+
+// stream is one product in a run, and what became of it.
+type stream struct {
+	product audit.Product
+	files   state.Files
+	store   *state.Store
+	// before is the position that the run began with; known is false where it
+	// could not be read.
+	before    audit.Position
+	known     bool
+	source    *source
+	collector *collect.Collector
+
+	// busy is true where another run is in progress.
+	busy bool
+	// idle says why nothing was asked, or nothing more: to wait, or a full spool.
+	idle string
+	// paused is true where that is a full spool.
+	paused bool
+	// cut is true where the time was over in the midst of reading.
+	cut bool
+	err error
+}
+
+// ready reports whether Atlassian may be asked about the product.
+func (s *stream) ready() bool { return !s.busy && s.idle == "" && s.err == nil }
+
+// source counts the answers that were good.
+type source struct {
+	*atlassian.Source
+	good  int
+	first func()
+}
+
+// Page implements collect.Source.
+func (s *source) Page(ctx context.Context, q audit.Query) (audit.Page, error) {
+	page, err := s.Source.Page(ctx, q)
+	if err != nil {
+		return page, err
+	}
+	if s.good++; s.good == 1 {
+		s.first()
+	}
+	return page, nil
+}
+
+// collect does the run's work for all products, until soft.
+func (r *run) collect(ctx context.Context, soft time.Time) {
+	for _, p := range r.config.Products {
+		r.streams = append(r.streams, &stream{product: p, files: r.folders.state(p)})
+	}
+	if err := r.folders.secure(); err != nil {
+		r.fail(err)
+	} else {
+		r.openStates()
+		r.pause()
+		r.openCollectors(ctx)
+		r.live(ctx, soft)
+		r.rest(ctx, soft)
+	}
+	for _, s := range r.streams {
+		r.finish(s)
+		r.tell(s)
+	}
+	if r.site != nil {
+		for _, w := range r.site.warnings() {
+			r.report.Warning(w)
+		}
+	}
+}
+
+// fail gives every product that could still be collected the error.
+func (r *run) fail(err error) {
+	for _, s := range r.streams {
+		if !s.busy && s.err == nil {
+			s.err = err
+		}
+	}
+}
+
+// local names the product in an error of this machine's.
+func (r *run) local(s *stream, err error) error {
+	if diskFull(err) && !saysDiskFull(err) {
+		return fmt.Errorf("%s of %s: the disk is full: %w; free some space on the file system of %s (nothing is lost: Atlassian keeps the records)",
+			s.product, r.config.Host(), err, r.folders.base)
+	}
+	return fmt.Errorf("%s of %s: %w", s.product, r.config.Host(), err)
+}
+
+// openStates opens what is remembered of each product.
+func (r *run) openStates() {
+	for _, s := range r.streams {
+		store, notice, err := state.Open(s.files, state.Options{Now: r.options.Now})
+		if errors.Is(err, state.ErrBusy) {
+			s.busy = true
+			r.report.Log("info", fmt.Sprintf("%s of %s: another run is in progress, this one leaves it alone", s.product, r.config.Host()))
+			continue
+		}
+		if err != nil {
+			s.err = r.local(s, err)
+			continue
+		}
+		s.store = store
+		if notice != "" {
+			text := fmt.Sprintf("%s of %s: %s", s.product, r.config.Host(), notice)
+			r.report.Warning(text)
+			r.sender.Event(s.product, "warning", "Atlassian audit records: a state was replaced", text,
+				"atlassian_audit_records.state:"+r.config.Host()+":"+string(s.product))
+		}
+		if s.before, err = store.Position(); err != nil {
+			s.err = r.local(s, err)
+			continue
+		}
+		s.known = true
+		if s.before.CloudID != "" && r.cloudID == "" {
+			r.cloudID = s.before.CloudID
+		}
+		now, until := r.options.Now(), time.UnixMilli(s.before.WaitUntil)
+		if now.Before(until) && until.Sub(now) <= maxWait {
+			s.idle = waiting(until, s.before.WaitReason)
+		}
+	}
+}
+
+// waiting says until when, and why, nothing is asked.
+func waiting(until time.Time, reason string) string {
+	text := "Atlassian is not asked before " + until.UTC().Format(time.RFC3339)
+	if reason != "" {
+		text += ": " + reason
+	}
+	return text
+}
+
+// pause stops all products while the spool is full.
+func (r *run) pause() {
+	size, err := r.folders.spooled(r.options)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	r.sender.Metric(MetricSpoolSize, "", float64(size))
+	if size < r.config.SpoolMaxSize {
+		return
+	}
+	text := fmt.Sprintf("collection is paused: the spool in %s holds %d bytes, and spool_max_size is %s: see in `datadog-agent status` that the Agent "+
+		"delivers its logs, move away the files that it has delivered, or raise spool_max_size (nothing is lost: Atlassian keeps the records)",
+		r.folders.base, size, sized(r.config.SpoolMaxSize))
+	r.report.Warning(text)
+	for _, s := range r.streams {
+		if s.ready() {
+			s.idle, s.paused = text, true
+		}
+	}
+}
+
+// openCollectors completes what the last run left behind. Without a product
+// that may be asked about, nothing is sent.
+func (r *run) openCollectors(ctx context.Context) {
+	var err error
+	if r.site, err = newSite(r.config, r.options, r.folders.base); err != nil {
+		r.fail(err)
+		return
+	}
+	var lookup error
+	for _, s := range r.streams {
+		if s.ready() && r.cloudID == "" && lookup == nil {
+			r.cloudID, lookup = r.site.client.CloudID(ctx)
+		}
+	}
+	for _, s := range r.streams {
+		if s.busy || s.err != nil {
+			continue
+		}
+		if err := r.openCollector(s); err != nil {
+			s.err = r.local(s, err)
+		}
+	}
+	for _, s := range r.streams {
+		if lookup != nil && s.ready() {
+			r.settle(s, lookup)
+		}
+	}
+}
+
+func (r *run) openCollector(s *stream) (err error) {
+	dir, err := r.folders.spool(s.product, r.options)
+	if err != nil {
+		return err
+	}
+	s.source = &source{
+		Source: r.site.client.Source(s.product, r.cloudID, s.before.Route),
+		first:  func() { s.collector.SetSite(r.cloudID, s.source.Route()) },
+	}
+	s.collector, err = collect.Open(collect.Options{
+		Stream:            audit.Stream{Site: r.config.Host(), CloudID: r.cloudID, Product: s.product},
+		Service:           r.config.Service,
+		Tags:              r.config.Tags,
+		Now:               r.options.Now,
+		ServerNow:         r.site.client.Now,
+		InitialLookback:   r.config.InitialLookback,
+		Lookback:          r.config.Lookback,
+		ReconcileWindow:   r.config.ReconcileWindow,
+		ReconcileInterval: r.config.ReconcileInterval,
+		PageSize:          r.options.PageSize,
+		Mark:              func(resume int64) error { return state.Mark(s.files, resume, r.options.Now()) },
+	}, s.store, dir, s.source)
+	if err != nil {
+		return err
+	}
+	s.collector.SetSite(r.cloudID, s.before.Route)
+	return nil
+}
+
+// live reads the live edges, each with a fair share of the time.
+func (r *run) live(ctx context.Context, soft time.Time) {
+	ready := r.ready()
+	for i, s := range ready {
+		if !s.ready() { // what one product met may concern the others
+			continue
+		}
+		r.step(ctx, s, soft, len(ready)-i, s.collector.Live)
+	}
+}
+
+// rest spends what is left of the time on gaps and second readings, in turn.
+func (r *run) rest(ctx context.Context, soft time.Time) {
+	more := r.ready()
+	for len(more) > 0 && ctx.Err() == nil && r.options.Now().Before(soft) {
+		var again []*stream
+		for i, s := range more {
+			if !s.ready() || s.cut {
+				continue
+			}
+			left := false
+			r.step(ctx, s, soft, len(more)-i, func(ctx context.Context, soft time.Time) (err error) {
+				left, err = s.collector.Rest(ctx, soft)
+				return err
+			})
+			if left && s.ready() {
+				again = append(again, s)
+			}
+		}
+		more = again
+	}
+}
+
+func (r *run) ready() []*stream {
+	var out []*stream
+	for _, s := range r.streams {
+		if s.ready() {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// step lets a product do something with its share of the time left, one of
+// parts: of the budget, and of the limit too, so that a product that does not
+// answer leaves time to the others.
+func (r *run) step(ctx context.Context, s *stream, soft time.Time, parts int, do func(ctx context.Context, soft time.Time) error) {
+	now := r.options.Now()
+	share := now.Add(max(0, soft.Sub(now)) / time.Duration(parts))
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(parts))
+		defer cancel()
+	}
+	err := do(ctx, share)
+	if s.source.good > 0 {
+		s.collector.SetSite(r.cloudID, s.source.Route())
+	}
+	if err != nil {
+		r.settle(s, err)
+	}
+}
+
+// settle decides what an error means for the product, and for the others.
+func (r *run) settle(s *stream, err error) {
+	until, reason, wait := waitOf(err)
+	var answer *atlassian.Error
+	isAnswer := errors.As(err, &answer)
+	switch {
+	case wait && isAnswer && (answer.Product == "" || answer.Code == auth.CodeTokenWait):
+		for _, other := range r.streams { // it is about the whole site
+			if other.ready() {
+				r.wait(other, until, reason)
+			}
+		}
+	case wait:
+		r.wait(s, until, reason)
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
+		s.cut = true
+		if s.source.good == 0 {
+			s.err = r.sentence(s, err)
+		}
+	default:
+		s.err = r.sentence(s, err)
+	}
+}
+
+// sentence is an answer's error as it is, since it names site and product, and
+// any other one with their names.
+func (r *run) sentence(s *stream, err error) error {
+	if answer := (*atlassian.Error)(nil); errors.As(err, &answer) {
+		return answer
+	}
+	return r.local(s, err)
+}
+
+// wait makes the product, in this process and the next ones, leave Atlassian alone.
+func (r *run) wait(s *stream, until time.Time, reason string) {
+	if latest := r.options.Now().Add(maxWait); until.After(latest) {
+		until = latest
+	}
+	s.idle = waiting(until, reason)
+	if err := s.collector.Wait(until, reason); err != nil {
+		s.err = r.local(s, err)
+	}
+}
+
+// waitOf reports until when, and why, an error says to wait.
+func waitOf(err error) (until time.Time, reason string, ok bool) {
+	var w interface{ WaitUntil() (time.Time, bool) }
+	if !errors.As(err, &w) {
+		return time.Time{}, "", false
+	}
+	if until, ok = w.WaitUntil(); !ok {
+		return time.Time{}, "", false
+	}
+	reason = err.Error()
+	if answer := (*atlassian.Error)(nil); errors.As(err, &answer) {
+		reason = answer.What
+	}
+	return until, reason, true
+}
+
+// finish keeps a copy of the state now and then, and lets go of it.
+func (r *run) finish(s *stream) {
+	if s.store == nil {
+		return
+	}
+	if s.err == nil && s.source != nil && s.source.good > 0 {
+		err := s.collector.Save()
+		if err == nil {
+			err = r.copy(s)
+		}
+		if err != nil {
+			s.err = r.local(s, err)
+		}
+	}
+	damaged := errors.Is(s.err, state.ErrDamaged)
+	err := s.store.Close()
+	switch {
+	case damaged:
+		s.err = r.setAside(s)
+	case err != nil && s.err == nil:
+		s.err = r.local(s, fmt.Errorf("close the state: %w", err))
+	}
+}
+
+func (r *run) copy(s *stream) error {
+	now := r.options.Now()
+	due, err := state.CopyDue(s.files, copyAge, now)
+	if err != nil || !due {
+		return err
+	}
+	if err := state.Mark(s.files, s.collector.Resume(), now); err != nil {
+		return err
+	}
+	return s.store.Copy(s.files)
+}
+
+// setAside puts away a state that turned out to be damaged only while it was
+// used; the next run finds it missing and goes on from the copy.
+func (r *run) setAside(s *stream) error {
+	aside := s.files.State + ".damaged-" + r.options.Now().UTC().Format("20060102T150405.000Z")
+	if err := os.Rename(s.files.State, aside); err != nil {
+		return errors.Join(s.err, err)
+	}
+	return fmt.Errorf("%w; it was set aside as %s, and the next run goes on from its copy: nothing is lost, some records may be delivered again with the same record_id", s.err, aside)
+}
+
+// close lets go of everything, whatever state the run is in.
+func (r *run) close() {
+	for _, s := range r.streams {
+		if s.store != nil {
+			_ = s.store.Close() // finish asked how that went; after a panic it does not matter
+		}
+	}
+	if r.site != nil {
+		r.site.client.Close()
+	}
+}
