@@ -114,7 +114,7 @@ func (s *stream) isCurrent(sum collect.Summary, now time.Time, interval time.Dur
 	case s.idle != "":
 		add("%s", s.idle)
 	case !sum.LiveDone:
-		add("the newest records have not all been read in the time of a run; the next run goes on")
+		add("the newest records have not all been read in the time of a run, and the next one goes on; if it stays so, raise min_collection_interval: a run takes half of it")
 	}
 	if sum.Gap > 0 {
 		add("%s of older records have not been read yet; they are, newest first, as time allows", sum.Gap.Round(time.Second))

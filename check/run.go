@@ -60,17 +60,20 @@ type stream struct {
 // ready reports whether Atlassian may be asked about the product.
 func (s *stream) ready() bool { return !s.busy && s.idle == "" && s.err == nil }
 
-// source counts the answers that were good.
+// source counts the answers that were good, and keeps the last failure until
+// one is: the collector says nothing of an answer that the end of the time cut
+// off, which is all there is to say where no other came.
 type source struct {
 	*atlassian.Source
-	good  int
-	first func()
+	good   int
+	failed error
+	first  func()
 }
 
 // Page implements collect.Source.
 func (s *source) Page(ctx context.Context, q audit.Query) (audit.Page, error) {
 	page, err := s.Source.Page(ctx, q)
-	if err != nil {
+	if s.failed = err; err != nil {
 		return page, err
 	}
 	if s.good++; s.good == 1 {
@@ -253,21 +256,29 @@ func (r *run) live(ctx context.Context, soft time.Time) {
 		if !s.ready() { // what one product met may concern the others
 			continue
 		}
-		r.step(ctx, s, soft, len(ready)-i, s.collector.Live)
+		parts := len(ready) - i
+		r.step(ctx, s, r.share(ctx, soft, parts), parts, s.collector.Live)
 	}
 }
 
 // rest spends what is left of the time on gaps and second readings, in turn.
+// The first round comes even when nothing is left: where answers are so slow
+// that the live edges take it all, older records would never be read. It begins
+// with another product each time.
 func (r *run) rest(ctx context.Context, soft time.Time) {
 	more := r.ready()
-	for len(more) > 0 && ctx.Err() == nil && r.options.Now().Before(soft) {
+	if n := len(more); n > 1 {
+		first := int(r.options.Now().Unix()/max(1, int64(r.config.Interval/time.Second))) % n
+		more = append(more[first:], more[:first]...)
+	}
+	for round := 0; len(more) > 0 && ctx.Err() == nil && (round == 0 || r.options.Now().Before(soft)); round++ {
 		var again []*stream
 		for i, s := range more {
 			if !s.ready() || s.cut {
 				continue
 			}
 			left := false
-			r.step(ctx, s, soft, len(more)-i, func(ctx context.Context, soft time.Time) (err error) {
+			r.step(ctx, s, r.share(ctx, soft, len(more)-i), 1, func(ctx context.Context, soft time.Time) (err error) {
 				left, err = s.collector.Rest(ctx, soft)
 				return err
 			})
@@ -289,20 +300,33 @@ func (r *run) ready() []*stream {
 	return out
 }
 
-// step lets a product do something with its share of the time left, one of
-// parts: of the budget, and of the limit too, so that a product that does not
-// answer leaves time to the others.
-func (r *run) step(ctx context.Context, s *stream, soft time.Time, parts int, do func(ctx context.Context, soft time.Time) error) {
+// share is until when one of so many parts of the time goes: of what is left of
+// the budget, or, where others took more than theirs, of half of what is left of
+// the limit.
+func (r *run) share(ctx context.Context, soft time.Time, parts int) time.Time {
 	now := r.options.Now()
-	share := now.Add(max(0, soft.Sub(now)) / time.Duration(parts))
+	left := soft.Sub(now)
+	if end, ok := ctx.Deadline(); ok {
+		budget, _ := Budget(r.config)
+		left = max(left, min(budget, time.Until(end))/2)
+	}
+	return now.Add(left / time.Duration(parts))
+}
+
+// step lets a product do something until soft, and at the latest when one of so
+// many parts of what is left of the limit is over, so that a product that does
+// not answer leaves time to the others.
+func (r *run) step(ctx context.Context, s *stream, soft time.Time, parts int, do func(ctx context.Context, soft time.Time) error) {
 	if end, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(parts))
 		defer cancel()
 	}
-	err := do(ctx, share)
+	err := do(ctx, soft)
 	if s.source.good > 0 {
 		s.collector.SetSite(r.cloudID, s.source.Route())
+	} else if err == nil {
+		err = s.source.failed
 	}
 	if err != nil {
 		r.settle(s, err)

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"atlassian_audit_records/check"
+	"atlassian_audit_records/pkg/agent"
+	"atlassian_audit_records/pkg/atlassian/atlassiantest"
+)
+
+func TestCollectSpeaksTheProtocol(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	got := start(t, s.request(), "collect")
+	a := readAnswer(t, got.Out)
+	if got.Status != 0 || got.Err != "" || a.result["error"] != nil {
+		t.Errorf("outcome %+v", got)
+	}
+	if a.types["service_check"] != 4 || a.types["metric"] < 20 || a.types["warning"] != 0 || a.types["result"] != 1 {
+		t.Errorf("lines by type: %v", a.types)
+	}
+	if _, there := a.result["error"]; !there {
+		t.Error("the result lacks its error, which is null")
+	}
+	if n := lines(t, s.run); n != 40 {
+		t.Errorf("%d lines are in the spool", n)
+	}
+
+	s.server.ForgetRequests()
+	again := start(t, s.request(), "collect")
+	if again.Status != 0 || lines(t, s.run) != 40 {
+		t.Errorf("a second run: %+v, %d lines", again, lines(t, s.run))
+	}
+	if n := s.server.Count(atlassiantest.KindAudit); n > 4 {
+		t.Errorf("a second run asked %d times", n)
+	}
+	if n := s.server.Count(atlassiantest.KindTenantInfo); n != 0 {
+		t.Errorf("a second run looked the cloudId up")
+	}
+}
+
+func TestCollectReadsTheEnvironmentFirst(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "collect")
+	cmd.Env = append(os.Environ(), asProgram+"=1", check.RequestVariable+"="+s.request())
+	cmd.Stdin = strings.NewReader("not the request")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if a := readAnswer(t, string(out)); a.result["error"] != nil {
+		t.Errorf("the result is %v", a.result)
+	}
+}
+
+func TestCollectEndsWithTheStatusThatItsResultCallsFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.server.Revoke(atlassiantest.Classic)
+	for _, tt := range []struct {
+		name, request string
+		status        int
+		want          string
+	}{
+		{"no request", "", 2, "the request cannot be read: it is empty"},
+		{"half a request", `{"protocol": 1`, 2, "the request cannot be read: the JSON object is cut short"},
+		{"another protocol", `{"protocol": 2, "instance": ""}`, 2, "the request cannot be read: the adapter speaks another version"},
+		{"a bad configuration", `{"protocol": 1, "instance": "site: 1"}`, 1, "the configuration is not valid: instance.site: must be text"},
+		{"a token that is refused", s.request(), 1, "Atlassian does not accept the credentials (status 401)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := start(t, tt.request, "collect")
+			a := readAnswer(t, got.Out)
+			if text, _ := a.result["error"].(string); got.Status != tt.status || !strings.HasPrefix(text, tt.want) || got.Err != "" {
+				t.Errorf("outcome %+v", got)
+			}
+			if strings.Contains(got.Out, atlassiantest.DefaultClassicToken) {
+				t.Error("the token is in the answer")
+			}
+		})
+	}
+}
+
+func TestAReaderThatIsGoneEndsTheProcess(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "collect")
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Stdin, cmd.Stdout = strings.NewReader(s.request()), w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Close(), r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("the process ended as if it had been heard")
+	}
+	if got := start(t, s.request(), "collect"); got.Status != 0 || lines(t, s.run) != 40 {
+		t.Errorf("the next run: %+v, %d lines", got, lines(t, s.run))
+	}
+}
+
+func TestAProcessThatIsKilledLosesAndRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.server.Fill(4000, 6*time.Hour)
+	killed := 0
+	for kill := 1; kill <= 4; kill++ {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "collect")
+		cmd.Env = append(os.Environ(), asProgram+"=1")
+		cmd.Stdin = strings.NewReader(s.request())
+		struck := make(chan struct{}, 100)
+		fault := s.server.Fault(atlassiantest.Fault{Nth: kill, Action: atlassiantest.Do(func() { struck <- struct{}{} })})
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		select {
+		case <-struck:
+			_ = cmd.Process.Kill() // it may have ended meanwhile
+			if <-ended != nil {
+				killed++
+			}
+		case <-ended:
+		}
+		fault.Disarm()
+	}
+	if killed < 2 {
+		t.Errorf("only %d processes were killed", killed)
+	}
+	if got := start(t, s.request(), "collect"); got.Status != 0 || lines(t, s.run) != 4040 {
+		t.Errorf("the last run: %+v, %d lines", got, lines(t, s.run))
+	}
+}
+
+// slow never gives what is asked of it.
+type slow struct{}
+
+func (slow) Read([]byte) (int, error) { select {} }
+
+func TestCollectGivesUpInTheEnd(t *testing.T) {
+	t.Parallel()
+	gone, end := context.WithCancelCause(t.Context())
+	end(agent.ErrParentGone)
+	for _, tt := range []struct {
+		name string
+		ctx  context.Context
+		want string
+	}{
+		{"a request that never comes", t.Context(), "the run did not end in its time"},
+		{"a parent that is gone", gone, "the process that started this one is gone"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			status := collectWithin(tt.ctx, stdio{in: slow{}, out: &out, err: io.Discard, getenv: func(string) string { return "" }}, time.Millisecond, time.Millisecond)
+			text, _ := readAnswer(t, out.String()).result["error"].(string)
+			if status != 1 || !strings.HasPrefix(text, tt.want) {
+				t.Errorf("status %d, error %q", status, text)
+			}
+		})
+	}
+}
+
+func TestCollectAsRootLeavesNothingOfRoots(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" || os.Geteuid() != 0 {
+		t.Skip("only root can become somebody else")
+	}
+	s := newSite(t)
+	const uid = 54321 // a user that no system knows
+	if err := errors.Join(os.Mkdir(s.run, 0o755), os.Chown(s.run, uid, uid)); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{filepath.Dir(s.run), filepath.Dir(filepath.Dir(s.run))} {
+		if err := os.Chmod(dir, 0o755); err != nil { // the other user must get through what t.TempDir made
+			t.Fatal(err)
+		}
+	}
+	if got := start(t, s.request(), "collect"); got.Status != 0 {
+		t.Fatalf("outcome %+v", got)
+	}
+	owners := map[string]int{}
+	out, err := exec.CommandContext(t.Context(), "find", s.run, "-printf", "%U\n").Output()
+	if err != nil {
+		t.Skip("no GNU find: ", err)
+	}
+	for _, owner := range strings.Fields(string(out)) {
+		owners[owner]++
+	}
+	if len(owners) != 1 || owners["54321"] < 10 {
+		t.Errorf("files by owner: %v", owners)
+	}
+}
