@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"atlassian_audit_records/pkg/atlassian"
@@ -407,12 +406,11 @@ func (r *run) finish(s *stream) {
 			s.err = r.local(s, err)
 		}
 	}
-	damaged := errors.Is(s.err, state.ErrDamaged)
-	err := s.store.Close()
-	switch {
-	case damaged:
-		s.err = r.setAside(s)
-	case err != nil && s.err == nil:
+	failed := s.err != nil
+	if errors.Is(s.err, state.ErrDamaged) {
+		s.err = fmt.Errorf("%w; the next run puts its copy in its place: nothing is lost, some records may be delivered again with the same record_id", s.err)
+	}
+	if err := s.store.Close(); err != nil && !failed {
 		s.err = r.local(s, fmt.Errorf("close the state: %w", err))
 	}
 }
@@ -427,16 +425,6 @@ func (r *run) copy(s *stream) error {
 		return err
 	}
 	return s.store.Copy(s.files)
-}
-
-// setAside puts away a state that turned out to be damaged only while it was
-// used; the next run finds it missing and goes on from the copy.
-func (r *run) setAside(s *stream) error {
-	aside := s.files.State + ".damaged-" + r.options.Now().UTC().Format("20060102T150405.000Z")
-	if err := os.Rename(s.files.State, aside); err != nil {
-		return errors.Join(s.err, err)
-	}
-	return fmt.Errorf("%w; it was set aside as %s, and the next run goes on from its copy: nothing is lost, some records may be delivered again with the same record_id", s.err, aside)
 }
 
 // close lets go of everything, whatever state the run is in.
