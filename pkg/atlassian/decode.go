@@ -198,6 +198,10 @@ func (d *decoder) keys(r audit.Record) audit.Keys {
 		d.fine[i] = d.comparable(d.fields[slotDescription+i])
 	}
 	k := audit.NewKeys(d.coarse[:], d.fine[:])
+	if !r.Dated {
+		// Without a time it is alone with its looks: all of them count.
+		k = audit.NewKeys(d.coarse[:], [][]byte{d.comparable(field{r.Raw, true})})
+	}
 	d.buf = d.buf[:0]
 	return k
 }

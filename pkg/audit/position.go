@@ -24,6 +24,14 @@ type Position struct {
 	// Forgotten is the millisecond below which no seen record is remembered:
 	// nothing below it is ever read again. 0 means that nothing was forgotten.
 	Forgotten int64 `json:"forgotten,omitempty"`
+	// LookUpper is the upper end of coverage when the last look-back began: the
+	// next one is counted from there.
+	LookUpper int64 `json:"look_upper,omitempty"`
+	// LookCut is true when the last look-back was more than a run could read.
+	LookCut bool `json:"look_cut,omitempty"`
+	// AgainNext is true when the next span to be read is one that is to be read
+	// again; else it is one that was never read. They take turns.
+	AgainNext bool `json:"again_next,omitempty"`
 	// ReconcileAt is when the last reconcile was completed (wall clock), and
 	// ReconcileUpper the upper end that it reached.
 	ReconcileAt    int64 `json:"reconcile_at,omitempty"`

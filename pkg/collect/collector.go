@@ -1,0 +1,212 @@
+package collect
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"atlassian_audit_records/pkg/audit"
+)
+
+// Collector collects one stream during one run. It is for one goroutine.
+type Collector struct {
+	o      Options
+	state  State
+	spool  Spool
+	source Source
+	// p is the position, durable what of it was committed.
+	p       audit.Position
+	durable audit.Position
+	summary Summary
+	// failed is the error after which nothing may be written any more: what is
+	// on the disk is only known to the next Open.
+	failed error
+	// limit is the page size asked for, learned what the source was seen to
+	// clamp it to (0: unknown), good the answers since limit was last changed.
+	limit   int
+	learned int
+	good    int
+	buf     []byte
+}
+
+// Open loads the position and completes the last batch, so that what was
+// committed is on disk before anything else happens. After an error nothing may
+// be collected.
+func Open(o Options, state State, spool Spool, source Source) (*Collector, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Collector{o: o, state: state, spool: spool, source: source, limit: o.PageSize}
+	if c.p, err = state.Position(); err != nil {
+		return nil, fmt.Errorf("read the position: %w", err)
+	}
+	c.durable = c.p
+	b, ok, err := state.Batch()
+	if err != nil {
+		return nil, fmt.Errorf("read the last batch: %w", err)
+	}
+	if !ok {
+		return c, nil
+	}
+	_, rest, err := spool.Recover(b)
+	if err != nil {
+		return nil, fmt.Errorf("complete the last batch: %w", err)
+	}
+	if len(rest) > 0 {
+		next := c.p
+		next.File, next.End, next.FileSince = "", 0, 0
+		if err := c.commit(next, nil, slices.Clone(rest)); err != nil {
+			return nil, fmt.Errorf("complete the last batch: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// Position is what is known now; it shares no memory with the collector's.
+func (c *Collector) Position() audit.Position {
+	p := c.p
+	p.Covered, p.Recheck, p.Cuts = slices.Clone(p.Covered), slices.Clone(p.Recheck), slices.Clone(p.Cuts)
+	return p
+}
+
+// SetSite remembers what was found out about the site, with the next commit.
+func (c *Collector) SetSite(cloudID, route string) { c.p.CloudID, c.p.Route = cloudID, route }
+
+// Wait commits that nothing may be asked before until.
+func (c *Collector) Wait(until time.Time, reason string) error {
+	next := c.p
+	next.WaitUntil, next.WaitReason = until.UnixMilli(), reason
+	return c.commit(next, nil, nil)
+}
+
+// Save commits what is known and not durable yet, if it matters: what SetSite
+// said, or since when records are missing.
+func (c *Collector) Save() error {
+	if c.failed != nil || same(c.durable, c.p) {
+		return c.failed
+	}
+	return c.commit(c.p, nil, nil)
+}
+
+// Resume is the millisecond from which everything would have to be read again
+// were the state lost: nothing that matters is older.
+func (c *Collector) Resume() int64 { return c.forgettable(c.p) }
+
+// Summary tells what the run did so far.
+func (c *Collector) Summary() Summary {
+	s := c.summary
+	s.Notices = slices.Clone(s.Notices)
+	if c.p.UpperSet {
+		s.Upper = c.p.Upper
+		s.Gap = time.Duration(c.p.Covered.Gaps(audit.Interval{From: c.p.Floor, To: c.p.Upper + 1}).Length()) * time.Millisecond
+		s.Recheck = time.Duration(c.p.Recheck.Length()) * time.Millisecond
+	}
+	s.LiveAt = c.p.LiveAt
+	return s
+}
+
+// commit makes next, the memory of the emitted records and their lines durable,
+// then writes the lines. It is the only way to the disk.
+func (c *Collector) commit(next audit.Position, emitted []audit.Seen, lines []byte) error {
+	if c.failed != nil {
+		return c.failed
+	}
+	if c.o.Mark != nil && !c.durable.FloorSet && next.FloorSet {
+		if err := c.o.Mark(next.Floor); err != nil {
+			return err
+		}
+	}
+	change := audit.Change{Emitted: emitted}
+	if len(lines) > 0 {
+		place, since := c.spool.Next(next.File, next.End, next.FileSince, len(lines))
+		next.File, next.End, next.FileSince = place.File, place.Offset+int64(len(lines)), since
+		change.Batch = &audit.Batch{Place: place, Lines: lines}
+	}
+	if f := c.forgettable(next); f-next.Forgotten >= forgetStep || next.Forgotten == 0 && f > next.Floor {
+		next.Forgotten, change.Forget = f, f
+	}
+	change.Position = next
+	if err := c.state.Commit(change); err != nil {
+		c.failed = err
+		return err
+	}
+	c.p, c.durable = next, next
+	if change.Batch == nil {
+		return nil
+	}
+	if err := c.spool.Write(change.Batch.Place, lines); err != nil {
+		c.failed = fmt.Errorf("write %d bytes to the spool; they are written by the next run: %w", len(lines), err)
+		return c.failed
+	}
+	return nil
+}
+
+// forgetStep keeps the memory from being trimmed at every commit.
+const forgetStep = int64(time.Hour / time.Millisecond)
+
+// forgettable is the millisecond below which nothing will ever be read again:
+// below every gap, every recheck, the next look-back and the next reconcile.
+func (c *Collector) forgettable(p audit.Position) int64 {
+	if !p.UpperSet {
+		return p.Floor
+	}
+	f := min(p.Upper, p.LookUpper) - c.o.Lookback.Milliseconds()
+	f = min(f, p.ReconcileUpper-c.o.ReconcileWindow.Milliseconds())
+	if ms, ok := p.Recheck.Min(); ok {
+		f = min(f, ms)
+	}
+	if ms, ok := p.Covered.Gaps(audit.Interval{From: p.Floor, To: p.Upper + 1}).Min(); ok {
+		f = min(f, ms)
+	}
+	return max(f, p.Floor, p.Forgotten)
+}
+
+// notice adds a sentence once.
+func (c *Collector) notice(sentence string) {
+	if !slices.Contains(c.summary.Notices, sentence) {
+		c.summary.Notices = append(c.summary.Notices, sentence)
+	}
+}
+
+// complete is p after everything in iv was read: covered up to the newest
+// record read, never beyond, and no longer to be read again. A cut at which
+// iv ends stays to be shown again.
+func complete(p audit.Position, iv audit.Interval, cut int64, isCut bool) audit.Position {
+	if p.UpperSet {
+		iv.To = min(iv.To, p.Upper+1)
+	} else {
+		iv.To = iv.From
+	}
+	p.Covered = p.Covered.Add(iv)
+	p.Recheck = p.Recheck.Remove(iv)
+	cuts := make([]int64, 0, len(p.Cuts)+1)
+	for _, ms := range p.Cuts {
+		if !iv.Contains(ms) && (!isCut || ms != cut) {
+			cuts = append(cuts, ms)
+		}
+	}
+	if isCut {
+		cuts = append(cuts, cut)
+	}
+	p.Cuts = cuts
+	return p
+}
+
+// same reports whether committing b where a is durable would change nothing
+// that matters.
+func same(a, b audit.Position) bool {
+	lists := slices.Equal(a.Covered, b.Covered) && slices.Equal(a.Recheck, b.Recheck) && slices.Equal(a.Cuts, b.Cuts)
+	// LiveAt is kept to within five minutes, so that an idle run writes nothing.
+	fresh := b.LiveAt-a.LiveAt < 5*time.Minute.Milliseconds() && b.LiveAt >= a.LiveAt
+	return lists && fresh && a.Floor == b.Floor && a.FloorSet == b.FloorSet && a.Upper == b.Upper && a.UpperSet == b.UpperSet &&
+		a.ReconcileAt == b.ReconcileAt && a.ReconcileUpper == b.ReconcileUpper && a.ReconcileTarget == b.ReconcileTarget &&
+		a.Slice == b.Slice && a.LookCut == b.LookCut && a.MissingSince == b.MissingSince && a.WaitUntil == b.WaitUntil && a.CloudID == b.CloudID && a.Route == b.Route
+}
+
+// isCutShort reports whether err only says that the run's time is over.
+func isCutShort(err error, over bool) bool {
+	var done interface{ Timeout() bool }
+	return over && errors.As(err, &done) && done.Timeout()
+}

@@ -1,0 +1,194 @@
+package collect
+
+import (
+	"fmt"
+	"slices"
+
+	"atlassian_audit_records/pkg/audit"
+)
+
+// group is a coarse key within a millisecond, or an id.
+type group struct {
+	millis int64
+	coarse uint64
+	hasID  bool
+}
+
+// memory is what is remembered of some milliseconds.
+type memory struct {
+	// emitted counts the records emitted for a group; fine those of them that
+	// are of one fine hash; ever also counts the ones since renamed.
+	emitted map[group]int
+	fine    map[audit.Seen]int
+	ever    map[audit.Seen]int
+}
+
+func groupOf(s audit.Seen) group {
+	return group{millis: s.Millis, coarse: s.Coarse, hasID: s.HasID}
+}
+
+// gone is the entry that takes one emitted record of a group out of the count:
+// it was renamed and emitted again, because nobody could tell it from a new one.
+func gone(s audit.Seen) audit.Seen {
+	s.Coarse = ^s.Coarse
+	return s
+}
+
+// recall asks the state for what was emitted at the records' milliseconds.
+func (c *Collector) recall(millis []int64) (memory, error) {
+	slices.Sort(millis)
+	millis = slices.Compact(millis)
+	seen, err := c.state.SeenAt(millis)
+	if err != nil {
+		return memory{}, fmt.Errorf("look up the records seen: %w", err)
+	}
+	m := memory{emitted: make(map[group]int, len(seen)), fine: make(map[audit.Seen]int, len(seen)), ever: make(map[audit.Seen]int, len(seen))}
+	for _, s := range seen {
+		m.emitted[groupOf(s)]++
+		m.fine[s]++
+		m.ever[s]++
+	}
+	for _, s := range seen {
+		if was := gone(s); !s.HasID && m.ever[was] > 0 {
+			m.emitted[groupOf(was)]--
+			m.fine[was]--
+		}
+	}
+	return m, nil
+}
+
+// fresh is a record to be emitted, and its number among its twins.
+type fresh struct {
+	record     audit.Record
+	occurrence int
+}
+
+// tally counts records without an id, by what is remembered of them.
+type tally map[audit.Seen]int
+
+// plan says what a complete count of some milliseconds means: how many of each
+// record are new, and which remembered ones are gone. A record is new when its
+// group grew; which of the group: those whose fine hash was not seen. Where a
+// group grew and a member was renamed at the same time both are taken, for a
+// repetition is better than a loss.
+func (m memory) plan(t tally) (want tally, goneOnes []audit.Seen) {
+	now := make(map[group]int, len(t))
+	surplus := make(map[group]int, len(t))
+	for s, n := range t {
+		now[groupOf(s)] += n
+		surplus[groupOf(s)] += max(0, n-m.fine[s])
+	}
+	want = tally{}
+	ambiguous := map[group]bool{}
+	for s, n := range t {
+		g := groupOf(s)
+		grown := now[g] - m.emitted[g]
+		if s.Millis == audit.UndatedMillis {
+			// Nobody knows what else is in the group: each record for itself.
+			grown = surplus[g]
+		}
+		if over := n - m.fine[s]; grown > 0 && over > 0 {
+			want[s] = over
+			if surplus[g] > grown {
+				ambiguous[g] = true
+			}
+		}
+	}
+	if len(ambiguous) > 0 {
+		for s, n := range m.fine {
+			for range max(0, n-t[s]) {
+				if ambiguous[groupOf(s)] {
+					goneOnes = append(goneOnes, gone(s))
+				}
+			}
+		}
+	}
+	return want, goneOnes
+}
+
+// sift finds the new ones among records of one page. Records without an id must
+// be there with the whole of their millisecond: they are counted. The answer is
+// in the order of the records reversed: oldest first.
+func (c *Collector) sift(records []audit.Record) (out []fresh, goneOnes []audit.Seen, err error) {
+	if len(records) == 0 {
+		return nil, nil, nil
+	}
+	// A record with an id may have been emitted while its date was unreadable.
+	millis := make([]int64, len(records), len(records)+1)
+	for i, r := range records {
+		millis[i] = r.At()
+	}
+	millis = append(millis, audit.UndatedMillis)
+	m, err := c.recall(millis)
+	if err != nil {
+		return nil, nil, err
+	}
+	var want tally
+	counts := tally{}
+	for _, r := range records {
+		if r.ID == "" {
+			counts[r.Seen()]++
+		}
+	}
+	if len(counts) > 0 {
+		want, goneOnes = m.plan(counts)
+	}
+	for i := len(records) - 1; i >= 0; i-- {
+		if f, ok := m.take(records[i], want); ok {
+			out = append(out, f)
+		}
+	}
+	return out, goneOnes, nil
+}
+
+// take decides on one record and remembers it as emitted.
+func (m memory) take(r audit.Record, want tally) (fresh, bool) {
+	s := r.Seen()
+	if s.HasID {
+		if m.emitted[groupOf(s)] > 0 || m.emitted[group{millis: audit.UndatedMillis, coarse: s.Coarse, hasID: true}] > 0 {
+			return fresh{}, false
+		}
+	} else {
+		if want[s] == 0 {
+			return fresh{}, false
+		}
+		want[s]--
+	}
+	m.emitted[groupOf(s)]++
+	m.ever[s]++
+	return fresh{record: r, occurrence: m.ever[s]}, true
+}
+
+// emit makes lines of the fresh records and commits them with the position.
+func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen) error {
+	c.buf = c.buf[:0]
+	emitted := make([]audit.Seen, 0, len(out)+len(goneOnes))
+	o := audit.LineOptions{Stream: c.o.Stream, Service: c.o.Service, Tags: c.o.Tags, NowMillis: c.o.Now().UnixMilli()}
+	late, undated, truncated := 0, 0, 0
+	for _, f := range out {
+		id := audit.RecordID(c.o.Stream, f.record, f.occurrence)
+		var info audit.LineInfo
+		c.buf, info = audit.Line(c.buf, f.record, id, o)
+		if len(info.Truncated) > 0 {
+			if err := c.spool.Keep(id, f.record.Raw); err != nil {
+				return fmt.Errorf("keep a record that is too long for one log line: %w", err)
+			}
+			truncated++
+		}
+		if info.Late {
+			late++
+		}
+		if !f.record.Dated {
+			undated++
+		}
+		emitted = append(emitted, f.record.Seen())
+	}
+	if err := c.commit(next, append(emitted, goneOnes...), c.buf); err != nil {
+		return err
+	}
+	c.summary.Records += len(out)
+	c.summary.Late += late
+	c.summary.Undated += undated
+	c.summary.Truncated += truncated
+	return nil
+}

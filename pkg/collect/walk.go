@@ -1,0 +1,285 @@
+package collect
+
+import (
+	"context"
+	"time"
+
+	"atlassian_audit_records/pkg/audit"
+)
+
+const (
+	// slack is asked for beyond both ends of what is wanted, for sources whose
+	// bounds are exclusive or whole seconds; in milliseconds.
+	slack = 2000
+	// jump is the least empty span in a page that is looked at twice.
+	jump = int64(time.Minute / time.Millisecond)
+)
+
+// shortestRetention is the least time for which Atlassian keeps audit records:
+// a month is the lowest setting that is documented.
+const shortestRetention = 30 * 24 * time.Hour
+
+// walk reads a span of time from its upper end down, page by page, and commits
+// each page. It trusts nothing that it can check.
+type walk struct {
+	c    *Collector
+	over func() bool
+	// lo is the lowest millisecond wanted. Everything above pivot is read; pivot
+	// itself and what lies below is not. A live walk begins at Forever.
+	lo, pivot int64
+	live      bool
+	// widen asks for the whole second of the pivot, since the source was seen,
+	// or must be feared, not to take milliseconds at their word.
+	widen bool
+	// anchor is a known millisecond at or above the pivot that the first answer
+	// must show; anchored is false when there is none.
+	anchor   int64
+	anchored bool
+	// expect are the groups that the last page showed at the pivot.
+	expect map[group]int
+	// known is the oldest record remembered from lo on: a page that shows it
+	// reaches down to where only late records can be.
+	known   int64
+	isKnown bool
+	// ended is true when a short page was followed by an empty one: the page
+	// below it need only confirm that the pivot is the last.
+	ended bool
+	// newest is the upper end of coverage that the walk found.
+	newest   int64
+	isNewest bool
+}
+
+// question asks for what lies below the pivot, the pivot included.
+func (w *walk) question() audit.Query {
+	q := audit.Query{From: w.lo - slack}
+	if w.live && w.pivot == audit.Forever {
+		return q
+	}
+	q.Bounded, q.To = true, w.pivot
+	if w.anchored && w.expect == nil {
+		q.To = max(q.To, w.anchor)
+	}
+	if w.widen {
+		q.To = endOfSecond(q.To)
+	}
+	return q
+}
+
+func endOfSecond(ms int64) int64 {
+	s := ms / 1000
+	if ms < 0 && ms%1000 != 0 {
+		s--
+	}
+	return (s + 1) * 1000
+}
+
+// run walks until the span is read, or the budget is over; done tells which. The
+// budget is looked at after each commit, so that every run makes headway.
+func (w *walk) run(ctx context.Context) (done bool, err error) {
+	for q := w.question(); ; q = w.question() {
+		v, err := w.c.ask(ctx, q)
+		if err != nil {
+			return false, err
+		}
+		switch {
+		case len(v.records) == 0:
+			if w.live && w.pivot == audit.Forever {
+				return w.nothing()
+			}
+			if !w.widen {
+				w.widen = true
+				continue
+			}
+			return w.drain(ctx)
+		case !v.dated || !v.descending || q.Bounded && v.first > q.To+1000:
+			w.c.distrust()
+			return w.drain(ctx)
+		case !w.honest(v):
+			if !w.widen {
+				w.widen = true
+				continue
+			}
+			return w.drain(ctx)
+		}
+		done, err := w.step(ctx, q, v)
+		if done || err != nil || w.over() {
+			return done, err
+		}
+		if w.c.p.Slice != 0 {
+			return w.drain(ctx)
+		}
+	}
+}
+
+// honest reports whether the page shows what is known to be there: the records
+// of the pivot as far as they fit, or the anchor.
+func (w *walk) honest(v view) bool {
+	if w.live && w.pivot == audit.Forever {
+		return true
+	}
+	if w.expect == nil {
+		return !w.anchored || v.shows(w.anchor) || v.oldest > w.anchor
+	}
+	if v.oldest >= w.pivot {
+		// The millisecond may go on; block looks at all of it.
+		return v.oldest > w.pivot || len(v.at(w.pivot)) > 0
+	}
+	return covers(v.at(w.pivot), w.expect)
+}
+
+// covers reports whether got holds at least what is wanted.
+func covers(got, want map[group]int) bool {
+	for g, n := range want {
+		if got[g] < n {
+			return false
+		}
+	}
+	return true
+}
+
+// step takes one page that passed the checks.
+func (w *walk) step(ctx context.Context, q audit.Query, v view) (done bool, err error) {
+	bottom := v.oldest < w.lo
+	leaves := v.oldest < w.pivot || w.live && w.pivot == audit.Forever
+	switch {
+	case leaves && bottom:
+		return true, w.take(v, w.lo, true)
+	case leaves && v.full:
+		if hidden, err := w.hides(ctx, v); err != nil || hidden {
+			return false, err
+		}
+		return false, w.take(v, v.oldest, false)
+	case leaves:
+		return w.short(ctx, q, v)
+	case !v.full && w.ended:
+		// The page above was short, nothing came after it, and asked again its
+		// last millisecond is all that is left.
+		return true, w.take(v, w.lo, true)
+	default:
+		return w.block(ctx, q)
+	}
+}
+
+// short takes a page with fewer records than the source gives. That proves
+// nothing: what comes after it is asked for.
+func (w *walk) short(ctx context.Context, q audit.Query, v view) (done bool, err error) {
+	q.Offset = len(v.records)
+	after, err := w.c.ask(ctx, q)
+	if err == nil && after.print == v.print {
+		// The same page again is no answer: what lies below is asked for by time.
+		w.ended = true
+		return false, w.take(v, v.oldest, false)
+	}
+	switch {
+	case err != nil:
+		// What the page showed is complete above its last millisecond.
+		if takeErr := w.take(v, v.oldest, false); takeErr != nil {
+			return false, takeErr
+		}
+		return false, err
+	case len(after.records) > 0:
+		// The page was clamped, or grew while it was read.
+		w.c.learned = len(v.records)
+		if after.newest > v.oldest && !v.holds(after.from(v.oldest+1)) {
+			w.c.distrust()
+			return false, nil
+		}
+		if hidden, err := w.hides(ctx, v); err != nil || hidden {
+			return false, err
+		}
+		return false, w.take(v, v.oldest, false)
+	case w.isKnown && v.shows(w.known):
+		return true, w.take(v, w.lo, true)
+	}
+	if w.live && w.isKnown && w.c.p.UpperSet && !w.c.missing() {
+		// Known records that the answer reaches back over are not in it.
+		return true, w.c.deliver(v.from(w.lo))
+	}
+	w.ended = true
+	return false, w.take(v, v.oldest, false)
+}
+
+// take commits what the page shows from low on: low itself is complete when the
+// walk ends there, else it becomes the pivot.
+func (w *walk) take(v view, low int64, end bool) error {
+	from := low
+	if !end {
+		from = low + 1
+	}
+	wanted := v.from(max(from, w.lo))
+	out, goneOnes, err := w.c.sift(wanted)
+	if err != nil {
+		return err
+	}
+	if ms, ok := v.newestCovering(); ok && (!w.isNewest || ms > w.newest) {
+		w.newest, w.isNewest = ms, true
+	}
+	next := w.c.p
+	if w.live {
+		next = w.c.raise(next, w.newest, w.isNewest)
+	}
+	upper := audit.Forever
+	if w.pivot != audit.Forever {
+		upper = w.pivot + 1
+	}
+	next = complete(next, audit.Interval{From: from, To: upper}, low, !end)
+	if end && w.live {
+		next.LiveAt, next.MissingSince = w.c.o.Now().UnixMilli(), 0
+	}
+	if len(out) > 0 || len(goneOnes) > 0 || !same(w.c.durable, next) {
+		if err := w.c.emit(next, out, goneOnes); err != nil {
+			return err
+		}
+	} else {
+		// Nothing that would be worth a write.
+		w.c.p = next
+	}
+	w.c.summary.Duplicates += len(wanted) - len(out)
+	if !end {
+		w.expect, w.pivot = v.at(low), low
+	}
+	return nil
+}
+
+// hides looks into an unusually long empty span of a full page: a source that
+// answers in the order of insertion may have put a late record there, and what
+// lies between it and its neighbour would never be asked for.
+func (w *walk) hides(ctx context.Context, v view) (bool, error) {
+	var above, below int64
+	last := v.first
+	for _, r := range v.records {
+		if r.Dated && r.Millis >= w.lo && last-r.Millis > above-below {
+			above, below = last, r.Millis
+		}
+		if r.Dated {
+			last = r.Millis
+		}
+	}
+	if span := above - below; span < jump || span <= (v.first-v.oldest)/2 {
+		return false, nil
+	}
+	inside, err := w.c.ask(ctx, audit.Query{From: below + slack, To: above - slack, Bounded: true})
+	if err != nil {
+		return false, err
+	}
+	for _, r := range inside.records {
+		if r.Dated && below < r.Millis && r.Millis < above {
+			w.c.distrust()
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// nothing takes an empty answer to the live question: it moves nothing.
+func (w *walk) nothing() (bool, error) {
+	c := w.c
+	now := c.o.Now().UnixMilli()
+	if w.isKnown && now-w.known < shortestRetention.Milliseconds() {
+		c.suspect("the answer was empty although it reaches back over records that are known")
+		return true, nil
+	}
+	c.p.LiveAt = now
+	c.summary.LiveDone = true
+	return true, c.Save()
+}
