@@ -34,6 +34,7 @@ func commands() []func(stdio) *cobra.Command {
 		newCheckCommand,
 		newValidateCommand,
 		newSimulateCommand,
+		newDemoCommand,
 		newVersionCommand,
 	}
 }
