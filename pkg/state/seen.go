@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -16,7 +17,7 @@ import (
 // number, big-endian with the sign bit flipped so that keys sort by time; its
 // value is a sealed list of entries in ascending order of time:
 //
-//	2 bytes   offset in the chunk in ms (14 bits), bit 15 set where the source gave an id
+//	2 bytes   offset in the chunk in ms (14 bits), bit 15 set where the source gave an id; bit 14 is 0
 //	8 bytes   coarse hash, or the id
 //	8 bytes   fine hash; absent where the source gave an id
 const (
@@ -35,30 +36,37 @@ func chunkKey(chunk int64) []byte {
 
 func keyChunk(key []byte) int64 { return int64(binary.BigEndian.Uint64(key) ^ 1<<63) }
 
-// decodeChunk reads a chunk; nil is an empty one.
+// decodeChunk reads a chunk; nil is an empty one. What encodeChunk would not
+// have written is an error.
 func decodeChunk(chunk int64, v []byte) ([]audit.Seen, error) {
 	if v == nil {
 		return nil, nil
 	}
-	b, err := unseal(v)
+	b, err := unseal(chunkKey(chunk), v)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]audit.Seen, 0, len(b)/shortEntry)
+	last := uint16(0)
 	for len(b) > 0 {
 		if len(b) < shortEntry {
-			return nil, errors.New("an entry is cut short")
+			return nil, errCut
 		}
 		head := binary.BigEndian.Uint16(b)
+		offset := head & chunkMask
+		if head&^(chunkMask|hasIDFlag) != 0 || offset < last {
+			return nil, errors.New("an entry is out of order")
+		}
+		last = offset
 		e := audit.Seen{
-			Millis: chunk<<chunkBits | int64(head&chunkMask),
+			Millis: chunk<<chunkBits | int64(offset),
 			Coarse: binary.BigEndian.Uint64(b[2:]),
 			HasID:  head&hasIDFlag != 0,
 		}
 		b = b[shortEntry:]
 		if !e.HasID {
 			if len(b) < longEntry-shortEntry {
-				return nil, errors.New("an entry is cut short")
+				return nil, errCut
 			}
 			e.Fine = binary.BigEndian.Uint64(b)
 			b = b[longEntry-shortEntry:]
@@ -68,9 +76,9 @@ func decodeChunk(chunk int64, v []byte) ([]audit.Seen, error) {
 	return out, nil
 }
 
-// encodeChunk is the inverse of decodeChunk; the entries must be of one chunk
+// encodeChunk is the inverse of decodeChunk; the entries must be of that chunk
 // and sorted by time.
-func encodeChunk(seen []audit.Seen) []byte {
+func encodeChunk(chunk int64, seen []audit.Seen) []byte {
 	b := make([]byte, 0, len(seen)*longEntry)
 	for _, e := range seen {
 		head := uint16(e.Millis & chunkMask)
@@ -83,7 +91,7 @@ func encodeChunk(seen []audit.Seen) []byte {
 			b = binary.BigEndian.AppendUint64(b, e.Fine)
 		}
 	}
-	return seal(b)
+	return seal(chunkKey(chunk), b)
 }
 
 // appendAt appends the entries whose time is one of millis; both are sorted.
@@ -103,10 +111,11 @@ func appendAt(out, seen []audit.Seen, millis []int64) []audit.Seen {
 	return out
 }
 
-// remember adds entries to their chunks.
-func remember(b *bolt.Bucket, emitted []audit.Seen) error {
+// remember adds entries to their chunks and answers how many chunks are new.
+func remember(b *bolt.Bucket, emitted []audit.Seen) (added int, err error) {
+	byTime := func(x, y audit.Seen) int { return cmp.Compare(x.Millis, y.Millis) }
 	sorted := slices.Clone(emitted)
-	slices.SortStableFunc(sorted, func(x, y audit.Seen) int { return cmp.Compare(x.Millis, y.Millis) })
+	slices.SortStableFunc(sorted, byTime)
 	for len(sorted) > 0 {
 		chunk := chunkOf(sorted[0].Millis)
 		n := 1
@@ -114,36 +123,40 @@ func remember(b *bolt.Bucket, emitted []audit.Seen) error {
 			n++
 		}
 		key := chunkKey(chunk)
-		seen, err := decodeChunk(chunk, b.Get(key))
+		old := b.Get(key)
+		seen, err := decodeChunk(chunk, old)
 		if err != nil {
-			return fmt.Errorf("%w: records seen: %w", ErrDamaged, err)
+			return 0, fmt.Errorf("%w: records seen: %w", ErrDamaged, err)
+		}
+		if old == nil {
+			added++
 		}
 		seen = append(seen, sorted[:n]...)
-		slices.SortStableFunc(seen, func(x, y audit.Seen) int { return cmp.Compare(x.Millis, y.Millis) })
-		if err := b.Put(key, encodeChunk(seen)); err != nil {
-			return err
+		slices.SortStableFunc(seen, byTime)
+		if err := b.Put(key, encodeChunk(chunk, seen)); err != nil {
+			return 0, err
 		}
 		sorted = sorted[n:]
 	}
-	return nil
+	return added, nil
 }
 
-// forget drops the chunks that lie wholly below ms. Records without a date are
-// in a chunk of their own and stay.
-func forget(b *bolt.Bucket, ms int64) error {
+// forget drops the chunks that lie wholly below ms and answers how many these
+// were. Records without a date are in a chunk of their own and stay.
+func forget(b *bolt.Bucket, ms int64) (dropped int, err error) {
 	end := chunkKey(chunkOf(ms))
 	undated := chunkKey(chunkOf(audit.UndatedMillis))
 	var keys [][]byte
 	c := b.Cursor()
-	for k, _ := c.First(); k != nil && string(k) < string(end); k, _ = c.Next() {
-		if string(k) != string(undated) {
+	for k, _ := c.First(); k != nil && bytes.Compare(k, end) < 0; k, _ = c.Next() {
+		if !bytes.Equal(k, undated) {
 			keys = append(keys, slices.Clone(k))
 		}
 	}
 	for _, k := range keys {
 		if err := b.Delete(k); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(keys), nil
 }

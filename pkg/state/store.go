@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"atlassian_audit_records/pkg/audit"
@@ -20,18 +18,21 @@ var (
 	// ErrBusy says that another process holds the state: another run is in
 	// progress.
 	ErrBusy = errors.New("another run is in progress")
-	// ErrDamaged says that the state cannot be read.
+	// ErrDamaged says that the state cannot be read. Where it comes from a Store
+	// that is open, the next Open finds the damage and puts the copy in its place.
 	ErrDamaged = errors.New("the state is damaged")
 	// ErrNewer says that the state was written by a newer version.
-	ErrNewer = errors.New("the state was written by a newer version of this program; install that version again, or move the file away")
+	ErrNewer = errors.New("it was written by a newer version of this program; install that version again, or move the file away")
+
+	errMissing = errors.New("there is no such file")
+	errClosed  = errors.New("the state was closed")
 )
 
 // format is the version of everything in the file; see docs/formats.md.
 const format = 1
 
-// defaultLockTimeout is how long Open waits for another process.
-const defaultLockTimeout = 200 * time.Millisecond
-
+// All keys are there from the first moment on, so that a missing one is damage
+// and never a beginning.
 var (
 	bucketMeta  = []byte("meta")
 	bucketSeen  = []byte("seen")
@@ -39,58 +40,93 @@ var (
 	keyPosition = []byte("position")
 	keyPlace    = []byte("batch.place")
 	keyLines    = []byte("batch.lines")
-
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	keyChunks   = []byte("seen.chunks") // the number of chunks remembered, 8 bytes
 )
 
 // Store is an open state file. It is for one goroutine.
 type Store struct {
-	db   *bolt.DB
 	path string
+	db   *bolt.DB
+	file *os.File // db's file
+	lock *os.File // nil for a copy
+	// failed is why the store can no longer be used, and faulted tells that
+	// bbolt may hold its locks for ever.
+	failed  error
+	faulted bool
 }
 
-// open opens or, where create is set, creates the file. A new file appears
-// whole or not at all, so that a file of no bytes is always damage.
-func open(path string, create bool, lock time.Duration) (_ *Store, err error) {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		if !create {
+// openWhole opens a state and reads it whole, so that what it promises is known
+// to be there. It answers errMissing, ErrDamaged, ErrNewer and ErrBusy.
+func openWhole(path string, readOnly bool, lock time.Duration) (*Store, error) {
+	if there, err := exists(path); err != nil {
+		return nil, fmt.Errorf("open the state: %w", err)
+	} else if !there {
+		return nil, fmt.Errorf("%w: %s", errMissing, path)
+	}
+	flag := os.O_RDWR
+	if readOnly {
+		flag = os.O_RDONLY
+	}
+	o := &bolt.Options{Timeout: max(lock, time.Millisecond), ReadOnly: readOnly, FreelistType: bolt.FreelistMapType}
+	db, file, err := openBolt(path, o, func() (*os.File, error) {
+		f, err := openOld(path, flag)
+		if err != nil {
 			return nil, err
 		}
-		if err := initialise(path); err != nil {
-			return nil, fmt.Errorf("create the state %s: %w", path, err)
+		info, err := f.Stat()
+		if err == nil {
+			if bad := checkTree(f, info.Size()); bad != nil {
+				err = fmt.Errorf("%w: %s: %w", ErrDamaged, path, bad)
+			}
 		}
-	case err != nil:
-		return nil, fmt.Errorf("look at the state %s: %w", path, err)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("the state %s is not a regular file (%s); remove it", path, info.Mode().Type())
-	case info.Size() == 0:
-		return nil, fmt.Errorf("%w: %s holds no bytes", ErrDamaged, path)
-	}
-	s := &Store{path: path}
-	if err := guard(func() error {
-		s.db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: max(lock, time.Millisecond), FreelistType: bolt.FreelistMapType})
-		return err
-	}); err != nil {
-		if errors.Is(err, bolterrors.ErrTimeout) {
-			return nil, ErrBusy
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
 		}
-		return nil, damaged(path, err)
+		return f, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the state %s: %w", path, err)
 	}
-	if err := s.checkFormat(); err != nil {
+	s := &Store{path: path, db: db, file: file}
+	if err := s.check(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// initialise writes an empty state beside path and moves it there.
-func initialise(path string) error {
-	tmp := path + ".new"
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+// openBolt is bolt.Open on the file that open answers. It leaves no file open
+// behind an error or a panic: on Windows what is open cannot be moved.
+func openBolt(path string, o *bolt.Options, open func() (*os.File, error)) (db *bolt.DB, file *os.File, err error) {
+	o.OpenFile = func(string, int, os.FileMode) (*os.File, error) {
+		file, err = open()
+		return file, err
 	}
-	db, err := bolt.Open(tmp, 0o600, &bolt.Options{Timeout: time.Millisecond})
+	err = guard(func() error {
+		db, err = bolt.Open(path, 0o600, o)
+		return err
+	})
+	if err == nil {
+		return db, file, nil
+	}
+	if file != nil {
+		_ = abandon(file) // bbolt may have closed it
+	}
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		err = ErrBusy
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return nil, nil, err
+}
+
+// abandon closes a file that bbolt can no longer be asked to close. What is
+// mapped stays so until the process ends.
+func abandon(f *os.File) error { return errors.Join(unlock(f), f.Close()) }
+
+// create writes a state with nothing in it but a position, at path.
+func create(path string, p audit.Position) error {
+	db, _, err := openBolt(path, &bolt.Options{Timeout: time.Second}, func() (*os.File, error) { return openNew(path) })
 	if err != nil {
 		return err
 	}
@@ -98,41 +134,63 @@ func initialise(path string) error {
 		if _, err := tx.CreateBucket(bucketSeen); err != nil {
 			return err
 		}
-		b, err := tx.CreateBucket(bucketMeta)
+		meta, err := tx.CreateBucket(bucketMeta)
 		if err != nil {
 			return err
 		}
-		return b.Put(keyFormat, []byte{format})
+		return errors.Join(put(meta, keyFormat, []byte{format}), putChunks(meta, 0), begin(meta, p))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
-		return err
+		// The disk may be full.
+		return errors.Join(err, os.Remove(path))
 	}
-	// Link refuses to replace: a file that another process created meanwhile
-	// stays. Where links are not to be had, rename does.
-	if err := os.Link(tmp, path); err != nil && !errors.Is(err, os.ErrExist) {
-		if err := os.Rename(tmp, path); err != nil {
-			return err
-		}
-		return syncFolder(path)
-	}
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return syncFolder(path)
+	return nil
 }
 
-func (s *Store) checkFormat() error {
+// begin writes a position that no batch belongs to.
+func begin(meta *bolt.Bucket, p audit.Position) error {
+	return errors.Join(putJSON(meta, keyPosition, p), putBatch(meta, audit.Batch{}))
+}
+
+// check reads everything once. What fails it is not used.
+func (s *Store) check() error {
 	return s.view(func(tx *bolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if meta == nil || tx.Bucket(bucketSeen) == nil {
-			return fmt.Errorf("%w: %s lacks its tables", ErrDamaged, s.path)
+		meta, seen := tx.Bucket(bucketMeta), tx.Bucket(bucketSeen)
+		if meta == nil || seen == nil {
+			return s.damage("the file", errors.New("it is none of ours"))
 		}
-		v := meta.Get(keyFormat)
+		v, err := get(meta, keyFormat)
 		switch {
+		case err != nil:
+			return s.damage("format", err)
 		case len(v) != 1 || v[0] == 0:
-			return fmt.Errorf("%w: %s does not say its format", ErrDamaged, s.path)
+			return s.damage("format", errCut)
 		case v[0] > format:
-			return fmt.Errorf("%s: %w", s.path, ErrNewer)
+			return fmt.Errorf("%s cannot be used: %w", s.path, ErrNewer)
+		}
+		if _, err := position(meta); err != nil {
+			return s.damage("position", err)
+		}
+		if _, _, err := batch(meta); err != nil {
+			return s.damage("batch", err)
+		}
+		want, err := chunks(meta)
+		if err != nil {
+			return s.damage("records seen", err)
+		}
+		var n uint64
+		c := seen.Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			if len(k) != 8 {
+				return s.damage("records seen", fmt.Errorf("a key of %d bytes", len(k)))
+			}
+			if _, err := decodeChunk(keyChunk(k), v); err != nil {
+				return s.damage("records seen", err)
+			}
+			n++
+		}
+		if n != want {
+			return s.damage("records seen", fmt.Errorf("%d chunks instead of %d", n, want))
 		}
 		return nil
 	})
@@ -145,23 +203,26 @@ func (s *Store) Close() error {
 	}
 	db := s.db
 	s.db = nil
-	return db.Close()
+	var err error
+	if s.faulted {
+		err = abandon(s.file)
+	} else {
+		err = db.Close()
+	}
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("close the state %s: %w", s.path, err)
+	}
+	return nil
 }
 
 // Position is what the last commit said, the zero Position before the first.
-func (s *Store) Position() (audit.Position, error) {
-	var p audit.Position
-	err := s.view(func(tx *bolt.Tx) error {
-		v := tx.Bucket(bucketMeta).Get(keyPosition)
-		if v == nil {
-			return nil
-		}
-		body, err := unseal(v)
-		if err != nil {
-			return fmt.Errorf("%w: position of %s: %w", ErrDamaged, s.path, err)
-		}
-		if err := json.Unmarshal(body, &p); err != nil {
-			return fmt.Errorf("%w: position of %s: %w", ErrDamaged, s.path, err)
+func (s *Store) Position() (p audit.Position, err error) {
+	err = s.view(func(tx *bolt.Tx) error {
+		if p, err = position(tx.Bucket(bucketMeta)); err != nil {
+			return s.damage("position", err)
 		}
 		return nil
 	})
@@ -172,32 +233,19 @@ func (s *Store) Position() (audit.Position, error) {
 // lines reached the disk is for the spool to say.
 func (s *Store) Batch() (b audit.Batch, ok bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		v := meta.Get(keyPlace)
-		if v == nil {
-			return nil
+		if b.Place, b.Lines, err = batch(tx.Bucket(bucketMeta)); err != nil {
+			return s.damage("batch", err)
 		}
-		place, err := unseal(v)
-		if err != nil {
-			return fmt.Errorf("%w: batch of %s: %w", ErrDamaged, s.path, err)
-		}
-		if err := json.Unmarshal(place, &b.Place); err != nil {
-			return fmt.Errorf("%w: batch of %s: %w", ErrDamaged, s.path, err)
-		}
-		lines, err := unseal(meta.Get(keyLines))
-		if err != nil {
-			return fmt.Errorf("%w: batch of %s: %w", ErrDamaged, s.path, err)
-		}
-		b.Lines = append([]byte(nil), lines...)
-		ok = true
+		// The map's memory ends with the transaction.
+		b.Lines = append([]byte(nil), b.Lines...)
 		return nil
 	})
-	return b, ok, err
+	return b, err == nil && b.Place.File != "", err
 }
 
 // SeenAt is what is remembered of the given milliseconds, which must be in
 // ascending order without repetition. The order of the answer is that of the
-// milliseconds.
+// milliseconds; within one, that in which they were committed.
 func (s *Store) SeenAt(millis []int64) ([]audit.Seen, error) {
 	var out []audit.Seen
 	err := s.view(func(tx *bolt.Tx) error {
@@ -210,7 +258,7 @@ func (s *Store) SeenAt(millis []int64) ([]audit.Seen, error) {
 			}
 			seen, err := decodeChunk(k, b.Get(chunkKey(k)))
 			if err != nil {
-				return fmt.Errorf("%w: records seen in %s: %w", ErrDamaged, s.path, err)
+				return s.damage("records seen", err)
 			}
 			out = appendAt(out, seen, millis[i:n])
 			i = n
@@ -226,12 +274,9 @@ func (s *Store) NextSeen(ms int64) (next int64, ok bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketSeen).Cursor()
 		for k, v := c.Seek(chunkKey(chunkOf(ms))); k != nil; k, v = c.Next() {
-			if len(k) != 8 {
-				return fmt.Errorf("%w: records seen in %s: a key of %d bytes", ErrDamaged, s.path, len(k))
-			}
 			seen, err := decodeChunk(keyChunk(k), v)
 			if err != nil {
-				return fmt.Errorf("%w: records seen in %s: %w", ErrDamaged, s.path, err)
+				return s.damage("records seen", err)
 			}
 			for _, e := range seen {
 				if e.Millis >= ms && e.Millis != audit.UndatedMillis {
@@ -246,38 +291,33 @@ func (s *Store) NextSeen(ms int64) (next int64, ok bool, err error) {
 }
 
 // Commit makes the change durable, all of it or nothing. After an error the
-// store must be closed: only a new Open can tell what is on the disk.
+// store answers nothing any more: only a new Open can tell what is on the disk.
 func (s *Store) Commit(c audit.Change) error {
-	position, err := json.Marshal(c.Position)
-	if err != nil {
-		return fmt.Errorf("encode the position: %w", err)
+	if c.Batch != nil && c.Batch.Place.File == "" {
+		return fmt.Errorf("commit to the state %s: a batch without a file", s.path)
 	}
-	err = guard(func() error {
-		return s.db.Update(func(tx *bolt.Tx) error {
-			meta, seen := tx.Bucket(bucketMeta), tx.Bucket(bucketSeen)
-			if err := meta.Put(keyPosition, seal(position)); err != nil {
+	err := s.update(func(tx *bolt.Tx) error {
+		meta, seen := tx.Bucket(bucketMeta), tx.Bucket(bucketSeen)
+		n, err := chunks(meta)
+		if err != nil {
+			return s.damage("records seen", err)
+		}
+		added, err := remember(seen, c.Emitted)
+		if err != nil {
+			return err
+		}
+		dropped := 0
+		if c.Forget != 0 {
+			if dropped, err = forget(seen, c.Forget); err != nil {
 				return err
 			}
-			if err := remember(seen, c.Emitted); err != nil {
+		}
+		if c.Batch != nil {
+			if err := putBatch(meta, *c.Batch); err != nil {
 				return err
 			}
-			if c.Forget != 0 {
-				if err := forget(seen, c.Forget); err != nil {
-					return err
-				}
-			}
-			if c.Batch == nil {
-				return nil
-			}
-			place, err := json.Marshal(c.Batch.Place)
-			if err != nil {
-				return err
-			}
-			if err := meta.Put(keyPlace, seal(place)); err != nil {
-				return err
-			}
-			return meta.Put(keyLines, seal(c.Batch.Lines))
-		})
+		}
+		return errors.Join(putJSON(meta, keyPosition, c.Position), putChunks(meta, n+uint64(added)-uint64(dropped)))
 	})
 	if err != nil {
 		return fmt.Errorf("commit to the state %s: %w", s.path, err)
@@ -286,45 +326,85 @@ func (s *Store) Commit(c audit.Change) error {
 }
 
 func (s *Store) view(f func(*bolt.Tx) error) error {
-	return guard(func() error { return s.db.View(f) })
+	return s.do(func() error { return s.db.View(f) })
 }
 
-// guard turns a panic, and a fault of the mapped file, into ErrDamaged: bbolt
-// trusts its file and panics where the file lies.
-func guard(f func() error) (err error) {
-	old := debug.SetPanicOnFault(true)
-	defer debug.SetPanicOnFault(old)
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", ErrDamaged, r)
-		}
-	}()
-	return f()
-}
-
-// damaged tells damage from a disk or a permission that fails.
-func damaged(path string, err error) error {
-	var pathErr *os.PathError
-	if errors.As(err, &pathErr) || errors.Is(err, os.ErrPermission) || errors.Is(err, ErrDamaged) {
-		return fmt.Errorf("open the state %s: %w", path, err)
+func (s *Store) update(f func(*bolt.Tx) error) error {
+	err := s.do(func() error { return s.db.Update(f) })
+	if err != nil && s.failed == nil {
+		s.failed = err
 	}
-	return fmt.Errorf("open the state %s: %w: %w", path, ErrDamaged, err)
+	return err
 }
 
-// seal puts a checksum before the bytes.
-func seal(b []byte) []byte {
-	out := make([]byte, 4, 4+len(b))
-	binary.BigEndian.PutUint32(out, crc32.Checksum(b, castagnoli))
-	return append(out, b...)
+// do runs f on the open file. After a fault it runs nothing any more.
+func (s *Store) do(f func() error) error {
+	if s.db == nil {
+		return errClosed
+	}
+	if s.failed != nil {
+		return fmt.Errorf("the state %s must be opened again: %w", s.path, s.failed)
+	}
+	err := guard(f)
+	var bad *fault
+	if errors.As(err, &bad) {
+		s.failed, s.faulted = err, true
+	}
+	return err
 }
 
-// unseal checks and removes the checksum. The answer shares memory with b.
-func unseal(b []byte) ([]byte, error) {
-	if len(b) < 4 {
-		return nil, errors.New("a value is cut short")
+func (s *Store) damage(what string, err error) error {
+	return fmt.Errorf("%w: %s of %s: %w", ErrDamaged, what, s.path, err)
+}
+
+func position(meta *bolt.Bucket) (p audit.Position, err error) {
+	return p, getJSON(meta, keyPosition, &p)
+}
+
+// batch answers the last batch; its lines are in the memory of the map.
+func batch(meta *bolt.Bucket) (p audit.Place, lines []byte, err error) {
+	if err := getJSON(meta, keyPlace, &p); err != nil {
+		return p, nil, err
 	}
-	if crc32.Checksum(b[4:], castagnoli) != binary.BigEndian.Uint32(b) {
-		return nil, errors.New("a checksum does not match")
+	lines, err = get(meta, keyLines)
+	return p, lines, err
+}
+
+func putBatch(meta *bolt.Bucket, b audit.Batch) error {
+	return errors.Join(putJSON(meta, keyPlace, b.Place), put(meta, keyLines, b.Lines))
+}
+
+func chunks(meta *bolt.Bucket) (uint64, error) {
+	v, err := get(meta, keyChunks)
+	if err == nil && len(v) != 8 {
+		err = errCut
 	}
-	return b[4:], nil
+	if err != nil {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(v), nil
+}
+
+func putChunks(meta *bolt.Bucket, n uint64) error {
+	return put(meta, keyChunks, binary.BigEndian.AppendUint64(nil, n))
+}
+
+func get(b *bolt.Bucket, key []byte) ([]byte, error) { return unseal(key, b.Get(key)) }
+
+func put(b *bolt.Bucket, key, value []byte) error { return b.Put(key, seal(key, value)) }
+
+func getJSON(b *bolt.Bucket, key []byte, to any) error {
+	v, err := get(b, key)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(v, to)
+}
+
+func putJSON(b *bolt.Bucket, key []byte, from any) error {
+	v, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return put(b, key, v)
 }
