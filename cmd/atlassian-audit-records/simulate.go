@@ -30,7 +30,7 @@ func newSimulateCommand(io stdio) *cobra.Command {
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "host:port to listen on; port 0 is any free one")
 	f.IntVar(&o.Records, "records", 2000, "records at the start, all products together")
 	f.DurationVar(&o.Span, "span", 12*time.Hour, "how far back these reach")
-	f.Float64Var(&o.Rate, "rate", 1, "records that arrive per second, all products together")
+	f.Float64Var(&o.Rate, "rate", 0, "records that arrive per second while it runs, all products together; 0 for none")
 	f.DurationVar(&o.Latency, "latency", 0, "the time that every answer takes")
 	f.StringArrayVar(&o.Faults, "fault", nil, "a fault or quirk by name; see above")
 	f.StringSliceVar(&o.Products, "products", []string{atlassiantest.Jira, atlassiantest.Confluence}, "the products that have records")

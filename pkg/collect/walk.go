@@ -155,9 +155,29 @@ func (w *walk) step(ctx context.Context, q audit.Query, v view) (done bool, err 
 		// The page above was short, nothing came after it, and asked again its
 		// last millisecond is all that is left.
 		return true, w.take(v, w.lo, true)
+	case !v.full:
+		return w.last(ctx, q, v)
 	default:
 		return w.block(ctx, q)
 	}
+}
+
+// last takes a short page that shows nothing below the pivot. If nothing comes
+// after it, the walk ends there.
+func (w *walk) last(ctx context.Context, q audit.Query, v view) (done bool, err error) {
+	from := q
+	q.Offset = len(v.records)
+	// An empty list may be false: it is asked for twice.
+	for range 2 {
+		after, err := w.c.ask(ctx, q)
+		if err != nil {
+			return false, err
+		}
+		if len(after.records) > 0 || !covers(v.at(w.pivot), w.expect) {
+			return w.block(ctx, from)
+		}
+	}
+	return true, w.take(v, w.lo, true)
 }
 
 // short takes a page with fewer records than the source gives. That proves
