@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -219,6 +220,9 @@ func bytesOf(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 func diff[T any](t testing.TB, what string, want, got T) {
 	t.Helper()
+	if reflect.DeepEqual(want, got) {
+		return
+	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("%s (-want +got):\n%.2000s", what, d)
 	}

@@ -42,20 +42,26 @@ func decodeChunk(chunk int64, v []byte) ([]audit.Seen, error) {
 	if v == nil {
 		return nil, nil
 	}
+	out := make([]audit.Seen, 0, len(v)/shortEntry)
+	err := walkChunk(chunk, v, func(e audit.Seen) { out = append(out, e) })
+	return out, err
+}
+
+// walkChunk is decodeChunk without memory of its own.
+func walkChunk(chunk int64, v []byte, each func(audit.Seen)) error {
 	b, err := unseal(chunkKey(chunk), v)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	out := make([]audit.Seen, 0, len(b)/shortEntry)
 	last := uint16(0)
 	for len(b) > 0 {
 		if len(b) < shortEntry {
-			return nil, errCut
+			return errCut
 		}
 		head := binary.BigEndian.Uint16(b)
 		offset := head & chunkMask
 		if head&^(chunkMask|hasIDFlag) != 0 || offset < last {
-			return nil, errors.New("an entry is out of order")
+			return errors.New("an entry is out of order")
 		}
 		last = offset
 		e := audit.Seen{
@@ -66,14 +72,14 @@ func decodeChunk(chunk int64, v []byte) ([]audit.Seen, error) {
 		b = b[shortEntry:]
 		if !e.HasID {
 			if len(b) < longEntry-shortEntry {
-				return nil, errCut
+				return errCut
 			}
 			e.Fine = binary.BigEndian.Uint64(b)
 			b = b[longEntry-shortEntry:]
 		}
-		out = append(out, e)
+		each(e)
 	}
-	return out, nil
+	return nil
 }
 
 // encodeChunk is the inverse of decodeChunk; the entries must be of that chunk

@@ -34,7 +34,11 @@ const (
 	maxDepth = 64
 )
 
-var errShort = errors.New("the file is cut short")
+var (
+	errShort = errors.New("the file is cut short")
+	errOrder = errors.New("its keys are out of order")
+	errKind  = errors.New("it is of no known kind")
+)
 
 // tree is a bbolt file as its bytes tell it.
 type tree struct {
@@ -146,56 +150,62 @@ func (t *tree) page(id uint64, low, high []byte, depth int) error {
 func (t *tree) elements(b, low, high []byte, depth int) error {
 	flags, count := binary.LittleEndian.Uint16(b[8:]), int(binary.LittleEndian.Uint16(b[10:]))
 	if flags != flagBranch && flags != flagLeaf || flags == flagBranch && count == 0 {
-		return errors.New("it is of no known kind")
+		return errKind
 	}
 	if len(b) < pageHeader+count*pageElement {
 		return errShort
 	}
-	keys := make([][]byte, count)
-	values := make([][]byte, count)
+	key, value, err := element(b, flags, count, 0)
 	for i := range count {
-		from := pageHeader + i*pageElement
-		e := b[from : from+pageElement]
-		var pos, keyLength, valueLength uint64
-		if flags == flagLeaf {
-			pos = uint64(binary.LittleEndian.Uint32(e[4:]))
-			keyLength, valueLength = uint64(binary.LittleEndian.Uint32(e[8:])), uint64(binary.LittleEndian.Uint32(e[12:]))
-		} else {
-			pos, keyLength = uint64(binary.LittleEndian.Uint32(e)), uint64(binary.LittleEndian.Uint32(e[4:]))
+		if err != nil {
+			return err
 		}
-		at := uint64(from) + pos
-		if at < uint64(pageHeader+count*pageElement) || at+keyLength+valueLength > uint64(len(b)) || keyLength == 0 {
-			return errors.New("a key lies outside of it")
+		if i == 0 && bytes.Compare(key, low) < 0 || high != nil && bytes.Compare(key, high) >= 0 {
+			return errOrder
 		}
-		keys[i], values[i] = b[at:at+keyLength], b[at+keyLength:at+keyLength+valueLength]
-		if i == 0 && bytes.Compare(keys[i], low) < 0 || i > 0 && bytes.Compare(keys[i], keys[i-1]) <= 0 ||
-			high != nil && bytes.Compare(keys[i], high) >= 0 {
-			return errors.New("its keys are out of order")
+		thisKey, thisValue, end := key, value, high
+		if i+1 < count {
+			if key, value, err = element(b, flags, count, i+1); err != nil {
+				return err
+			}
+			if bytes.Compare(thisKey, key) >= 0 {
+				return errOrder
+			}
+			end = key
 		}
-	}
-	for i := range count {
 		e := b[pageHeader+i*pageElement:]
-		if flags == flagBranch {
-			end := high
-			if i+1 < count {
-				end = keys[i+1]
-			}
-			if err := t.page(binary.LittleEndian.Uint64(e[8:]), keys[i], end, depth+1); err != nil {
-				return err
-			}
-			continue
-		}
-		switch binary.LittleEndian.Uint32(e) {
-		case 0:
-		case flagBucket:
-			if err := t.bucket(values[i], depth+1); err != nil {
-				return err
-			}
-		default:
-			return errors.New("an element is of no known kind")
+		switch kind := binary.LittleEndian.Uint32(e); {
+		case flags == flagBranch:
+			err = t.page(binary.LittleEndian.Uint64(e[8:]), thisKey, end, depth+1)
+		case kind == flagBucket:
+			err = t.bucket(thisValue, depth+1)
+		case kind != 0:
+			err = errKind
 		}
 	}
-	return nil
+	return err
+}
+
+// element is the i-th element of a page: its key and, in a leaf, its value.
+func element(b []byte, flags uint16, count, i int) (key, value []byte, err error) {
+	if i >= count {
+		return nil, nil, nil
+	}
+	from := pageHeader + i*pageElement
+	e := b[from : from+pageElement]
+	var pos, keyLength, valueLength uint64
+	if flags == flagLeaf {
+		pos = uint64(binary.LittleEndian.Uint32(e[4:]))
+		keyLength, valueLength = uint64(binary.LittleEndian.Uint32(e[8:])), uint64(binary.LittleEndian.Uint32(e[12:]))
+	} else {
+		pos, keyLength = uint64(binary.LittleEndian.Uint32(e)), uint64(binary.LittleEndian.Uint32(e[4:]))
+	}
+	at := uint64(from) + pos
+	end := at + keyLength + valueLength
+	if at < uint64(pageHeader+count*pageElement) || end > uint64(len(b)) || keyLength == 0 {
+		return nil, nil, errors.New("a key lies outside of it")
+	}
+	return b[at : at+keyLength], b[at+keyLength : end], nil
 }
 
 // bucket checks a bucket by its value: a root page's number or, for a small
