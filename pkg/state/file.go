@@ -134,6 +134,6 @@ func takeLock(path string, wait time.Duration) (*os.File, error) {
 		case waited >= wait:
 			return nil, errors.Join(ErrBusy, f.Close())
 		}
-		time.Sleep(lockStep)
+		time.Sleep(lockStep) //nolint:forbidigo // nothing tells when another process unlocks a file
 	}
 }

@@ -1,12 +1,13 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,12 @@ type content struct {
 	Batch    audit.Batch
 	HasBatch bool
 	Seen     []audit.Seen
+}
+
+// same is cmp.Equal in a hundredth of its time.
+func (c content) same(o content) bool {
+	return cmp.Equal(c.Position, o.Position) && c.Batch.Place == o.Batch.Place && bytes.Equal(c.Batch.Lines, o.Batch.Lines) &&
+		c.HasBatch == o.HasBatch && slices.Equal(c.Seen, o.Seen)
 }
 
 // contentOf asks a state for everything, as its user would.
@@ -220,9 +227,6 @@ func bytesOf(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 func diff[T any](t testing.TB, what string, want, got T) {
 	t.Helper()
-	if reflect.DeepEqual(want, got) {
-		return
-	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("%s (-want +got):\n%.2000s", what, d)
 	}

@@ -107,15 +107,15 @@ func (t *tree) readMeta(size int64) (root, freelist uint64, err error) {
 
 // read reads page id with what overflows from it, and marks its pages used.
 func (t *tree) read(id uint64) ([]byte, error) {
-	var head [pageHeader]byte
 	if id >= t.pages {
 		return nil, fmt.Errorf("there is no page %d", id)
 	}
-	if _, err := t.r.ReadAt(head[:], int64(id)*t.pageSize); err != nil {
+	b := make([]byte, t.pageSize)
+	if _, err := t.r.ReadAt(b, int64(id)*t.pageSize); err != nil {
 		return nil, fmt.Errorf("read page %d: %w", id, err)
 	}
-	n := uint64(binary.LittleEndian.Uint32(head[12:])) + 1
-	if binary.LittleEndian.Uint64(head[:]) != id || n > t.pages-id {
+	n := uint64(binary.LittleEndian.Uint32(b[12:])) + 1
+	if binary.LittleEndian.Uint64(b) != id || n > t.pages-id {
 		return nil, fmt.Errorf("page %d is another one", id)
 	}
 	for i := id; i < id+n; i++ {
@@ -124,9 +124,11 @@ func (t *tree) read(id uint64) ([]byte, error) {
 		}
 		t.used[i] = true
 	}
-	b := make([]byte, n*uint64(t.pageSize))
-	if _, err := t.r.ReadAt(b, int64(id)*t.pageSize); err != nil {
-		return nil, fmt.Errorf("read page %d: %w", id, err)
+	if n > 1 {
+		b = make([]byte, n*uint64(t.pageSize))
+		if _, err := t.r.ReadAt(b, int64(id)*t.pageSize); err != nil {
+			return nil, fmt.Errorf("read page %d: %w", id, err)
+		}
 	}
 	return b, nil
 }
