@@ -27,7 +27,7 @@ func (r *run) tell(s *stream) {
 	sum := s.summary()
 	status, message := s.canConnect()
 	r.sender.ServiceCheck(CanConnect, s.product, status, message)
-	status, message = s.isCurrent(sum, r.options.Now(), r.config.Interval)
+	status, message = s.isCurrent(sum, r.options.Now(), r.config)
 	r.sender.ServiceCheck(IsCurrent, s.product, status, message)
 	for _, notice := range sum.Notices {
 		r.report.Warning(fmt.Sprintf("%s of %s: %s", s.product, r.config.Host(), notice))
@@ -103,9 +103,10 @@ func (s *stream) canConnect() (Status, string) {
 }
 
 // isCurrent is about the records being collected up to the present. A stream
-// that never was, because its first run has just begun or nobody lets it in, is
-// WARNING: there is no moment from which to count, and can_connect tells why.
-func (s *stream) isCurrent(sum collect.Summary, now time.Time, interval time.Duration) (Status, string) {
+// that never was is counted from its first attempt: from the floor, which was
+// fixed then. Without one, because its first run has just begun or nothing could
+// be asked yet, it is WARNING, and can_connect tells why.
+func (s *stream) isCurrent(sum collect.Summary, now time.Time, c *Config) (Status, string) {
 	var reasons []string
 	add := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
 	switch {
@@ -122,6 +123,10 @@ func (s *stream) isCurrent(sum collect.Summary, now time.Time, interval time.Dur
 	if sum.Suspicious {
 		add("an answer of Atlassian's lacked records that it had shown before, so it is not believed to be complete")
 	}
+	if at, overdue := s.reconcileOverdue(now, c.ReconcileInterval); overdue && s.idle == "" {
+		add("records that appear late have not been looked for since %s, although it is due every %s: runs have no time for it, or its answers are not believed",
+			at.UTC().Format(time.RFC3339), spanned(c.ReconcileInterval))
+	}
 	switch {
 	case len(reasons) == 0:
 		return StatusOK, ""
@@ -129,16 +134,32 @@ func (s *stream) isCurrent(sum collect.Summary, now time.Time, interval time.Dur
 		return StatusCritical, strings.Join(reasons, "; ")
 	case sum.LiveDone:
 		return StatusWarning, strings.Join(reasons, "; ")
-	case sum.LiveAt == 0:
-		add("the records have never been read up to the present")
-		return StatusWarning, strings.Join(reasons, "; ")
 	}
 	at := time.UnixMilli(sum.LiveAt)
-	add("the records were last read up to the present at %s", at.UTC().Format(time.RFC3339))
-	if now.Sub(at) > staleAfter(interval) {
+	if sum.LiveAt != 0 {
+		add("the records were last read up to the present at %s", at.UTC().Format(time.RFC3339))
+	} else {
+		add("the records have never been read up to the present")
+		if !s.before.FloorSet {
+			return StatusWarning, strings.Join(reasons, "; ")
+		}
+		at = time.UnixMilli(s.before.Floor).Add(c.InitialLookback)
+	}
+	if now.Sub(at) > staleAfter(c.Interval) {
 		return StatusCritical, strings.Join(reasons, "; ")
 	}
 	return StatusWarning, strings.Join(reasons, "; ")
+}
+
+// reconcileOverdue reports whether the last reconcile was completed so long ago
+// that at least two are missing, and when that was.
+func (s *stream) reconcileOverdue(now time.Time, every time.Duration) (at time.Time, overdue bool) {
+	if s.collector == nil {
+		return time.Time{}, false
+	}
+	p := s.collector.Position()
+	at = time.UnixMilli(p.ReconcileAt)
+	return at, p.UpperSet && now.Sub(at) > 3*every
 }
 
 // oneLine is an error's text without line breaks, which errors.Join makes.
