@@ -44,6 +44,10 @@ type Position struct {
 	// MissingSince is when known records were first found missing from an
 	// answer that reached back over them (wall clock); 0 for never, or no more.
 	MissingSince int64 `json:"missing_since,omitempty"`
+	// GapMissingSince is the same for a span below the live edge, and GapMissingAt
+	// the newest millisecond of that span.
+	GapMissingSince int64 `json:"gap_missing_since,omitempty"`
+	GapMissingAt    int64 `json:"gap_missing_at,omitempty"`
 	// LiveAt is when the live edge was last read to its end (wall clock), kept
 	// to within a few minutes.
 	LiveAt int64 `json:"live_at,omitempty"`

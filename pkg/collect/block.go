@@ -246,13 +246,13 @@ func (c *Collector) deliver(records []audit.Record) error {
 	return c.emit(c.p, out, goneOnes)
 }
 
-// year is longer than any span that is read at once.
-const year = int64(366 * 24 * time.Hour / time.Millisecond)
+// century is longer than any span that is read.
+const century = 100 * int64(366*24*time.Hour/time.Millisecond)
 
 // distrust remembers that the order of the source cannot be relied on.
 func (c *Collector) distrust() {
 	if c.p.Slice == 0 {
-		c.p.Slice = year
+		c.p.Slice = century
 	}
 	c.notice("the answers were not in order of time: this stream is read by counting pages, which costs more requests; nothing is lost by it")
 }
@@ -286,20 +286,20 @@ func (w *walk) drain(ctx context.Context) (done bool, err error) {
 		if errors.Is(err, errCut) {
 			// Less at once next time, or it would be cut again.
 			next := c.p
-			next.Slice = max(1000, min(w.top(newest, isNewest)-low, w.length())/2)
+			next.Slice = max(1000, min(w.upper(newest, isNewest)-low, w.length())/2)
 			return false, c.commit(next, nil, nil)
 		}
 		if err != nil {
 			return false, err
 		}
-		if isMust && !shown && !c.missing() {
+		if isMust && !shown && !w.missing() {
 			return true, nil
 		}
 		if w.live && !isNewest {
 			if low == w.lo {
 				return w.nothing()
 			}
-			c.p.Slice = min(year, 2*w.length())
+			c.p.Slice = min(century, 2*w.length())
 			continue
 		}
 		next := c.p
@@ -346,7 +346,7 @@ func (w *walk) slice() (low int64, q audit.Query, err error) {
 // length is how much time is read at once.
 func (w *walk) length() int64 {
 	if w.c.p.Slice == 0 {
-		return year
+		return century
 	}
 	return w.c.p.Slice
 }
@@ -360,7 +360,7 @@ func (w *walk) mustShow(low int64) (int64, bool, error) {
 	return ms, ok && w.c.p.UpperSet && ms <= w.c.p.Upper, err
 }
 
-func (w *walk) top(newest int64, isNewest bool) int64 {
+func (w *walk) upper(newest int64, isNewest bool) int64 {
 	switch {
 	case w.pivot != audit.Forever:
 		return w.pivot + 1

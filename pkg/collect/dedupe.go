@@ -69,8 +69,9 @@ type tally map[audit.Seen]int
 // plan says what a complete count of some milliseconds means: how many of each
 // record are new, and which remembered ones are gone. A record is new when its
 // group grew; which of the group: those whose fine hash was not seen. Where a
-// group grew and a member was renamed at the same time both are taken, for a
-// repetition is better than a loss.
+// group grew and a member was renamed at the same time, nobody can tell which
+// is which: each that may be new is taken, for a repetition is better than a
+// loss, and as many of those not shown any more are taken out of the count.
 func (m memory) plan(t tally) (want tally, goneOnes []audit.Seen) {
 	now := make(map[group]int, len(t))
 	surplus := make(map[group]int, len(t))
@@ -79,7 +80,7 @@ func (m memory) plan(t tally) (want tally, goneOnes []audit.Seen) {
 		surplus[groupOf(s)] += max(0, n-m.fine[s])
 	}
 	want = tally{}
-	ambiguous := map[group]bool{}
+	extra := map[group]int{}
 	for s, n := range t {
 		g := groupOf(s)
 		grown := now[g] - m.emitted[g]
@@ -87,20 +88,20 @@ func (m memory) plan(t tally) (want tally, goneOnes []audit.Seen) {
 			// Nobody knows what else is in the group: each record for itself.
 			grown = surplus[g]
 		}
-		if over := n - m.fine[s]; grown > 0 && over > 0 {
-			want[s] = over
-			if surplus[g] > grown {
-				ambiguous[g] = true
+		if over := min(n-m.fine[s], grown); over > 0 {
+			if want[s] = over; s.Millis != audit.UndatedMillis {
+				if _, ok := extra[g]; !ok {
+					extra[g] = -grown
+				}
+				extra[g] += over
 			}
 		}
 	}
-	if len(ambiguous) > 0 {
-		for s, n := range m.fine {
-			for range max(0, n-t[s]) {
-				if ambiguous[groupOf(s)] {
-					goneOnes = append(goneOnes, gone(s))
-				}
-			}
+	for s, n := range m.fine {
+		g := groupOf(s)
+		for range min(extra[g], n-t[s]) {
+			goneOnes = append(goneOnes, gone(s))
+			extra[g]--
 		}
 	}
 	return want, goneOnes

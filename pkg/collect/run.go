@@ -64,18 +64,9 @@ func (c *Collector) Rest(ctx context.Context, soft time.Time) (more bool, err er
 	if !ok {
 		return false, nil
 	}
-	if again := c.p.Recheck.Within(iv); len(again) > 0 {
-		// Pages that end elsewhere than those of the first reading show a
-		// disorder that happened to lie between two of them.
-		limit := c.limit
-		if c.learned > 0 {
-			c.limit = min(c.limit, c.learned)
-		}
-		c.limit = max(1, c.limit*7/8)
-		defer func() { c.limit = limit }()
-	}
 	c.p.AgainNext = !c.p.AgainNext
-	w := &walk{c: c, over: c.after(soft), lo: iv.From, pivot: iv.To - 1, widen: true}
+	w := &walk{c: c, over: c.after(soft), lo: iv.From, pivot: iv.To - 1, top: iv.To - 1, widen: true}
+	w.again = len(c.p.Recheck.Within(iv)) > 0
 	w.anchor, w.anchored, err = c.state.NextSeen(w.pivot)
 	if err != nil {
 		return false, err
@@ -120,6 +111,9 @@ func (c *Collector) walk(ctx context.Context, w *walk, soft time.Time) error {
 		if w.lo < c.p.LookUpper {
 			c.p.LookUpper = c.p.Upper
 		}
+	}
+	if owed, ok := c.owed(); !w.live && c.p.GapMissingSince != 0 && !c.summary.Suspicious && (!ok || done && w.top == c.p.GapMissingAt || owed.To-1 < c.p.GapMissingAt) {
+		c.p.GapMissingSince, c.p.GapMissingAt = 0, 0
 	}
 	if w.live && !done && w.lo < c.p.LookUpper && w.pivot <= c.p.LookUpper {
 		c.p.LookCut = true
@@ -196,19 +190,27 @@ func (c *Collector) reconcile() error {
 // suspect notes that an answer lacked what it should have shown.
 func (c *Collector) suspect(what string) {
 	c.summary.Suspicious = true
-	if c.p.MissingSince == 0 {
-		c.p.MissingSince = c.o.Now().UnixMilli()
-	}
 	c.notice(what + "; nothing is taken as read, and the next run asks again (a wrong permission, a purge by Atlassian, or a fault of theirs: look at the audit log in the browser)")
 }
 
 // missing notes that known records are not shown, and reports whether that went
 // on for so long that they must have been purged.
-func (c *Collector) missing() bool {
+func (w *walk) missing() bool {
+	c := w.c
 	now := c.o.Now().UnixMilli()
-	if since := c.p.MissingSince; since != 0 && now-since >= patience.Milliseconds() {
+	since := &c.p.MissingSince
+	if !w.live {
+		since = &c.p.GapMissingSince
+		if *since == 0 {
+			c.p.GapMissingAt = w.top
+		}
+	}
+	if *since != 0 && now-*since >= patience.Milliseconds() {
 		c.notice("records that are known have not been shown for over an hour: they are taken as purged by Atlassian")
 		return true
+	}
+	if *since == 0 {
+		*since = now
 	}
 	c.suspect("the answer lacked records that are known and that it reaches back over")
 	return false

@@ -28,6 +28,8 @@ type walk struct {
 	// itself and what lies below is not. A live walk begins at Forever.
 	lo, pivot int64
 	live      bool
+	// top is the pivot with which a walk that is not live began.
+	top int64
 	// widen asks for the whole second of the pivot, since the source was seen,
 	// or must be feared, not to take milliseconds at their word.
 	widen bool
@@ -41,9 +43,11 @@ type walk struct {
 	// reaches down to where only late records can be.
 	known   int64
 	isKnown bool
-	// ended is true when a short page was followed by an empty one: the page
-	// below it need only confirm that the pivot is the last.
-	ended bool
+	// ended is the length of a short page that nothing came after: a shorter one
+	// below it need only confirm that the pivot is the last. 0 is none.
+	ended int
+	// again is true for a span that is read once more: it is read with more care.
+	again bool
 	// newest is the upper end of coverage that the walk found.
 	newest   int64
 	isNewest bool
@@ -148,10 +152,13 @@ func (w *walk) step(ctx context.Context, q audit.Query, v view) (done bool, err 
 		if hidden, err := w.hides(ctx, v); err != nil || hidden {
 			return false, err
 		}
+		if hidden, err := w.overlooks(ctx, q, v); err != nil || hidden {
+			return false, err
+		}
 		return false, w.take(v, v.oldest, false)
 	case leaves:
 		return w.short(ctx, q, v)
-	case !v.full && w.ended:
+	case !v.full && len(v.records) < w.ended:
 		// The page above was short, nothing came after it, and asked again its
 		// last millisecond is all that is left.
 		return true, w.take(v, w.lo, true)
@@ -185,9 +192,9 @@ func (w *walk) last(ctx context.Context, q audit.Query, v view) (done bool, err 
 func (w *walk) short(ctx context.Context, q audit.Query, v view) (done bool, err error) {
 	q.Offset = len(v.records)
 	after, err := w.c.ask(ctx, q)
-	if err == nil && after.print == v.print {
+	if err == nil && after.print == v.print && !allTwins(v) {
 		// The same page again is no answer: what lies below is asked for by time.
-		w.ended = true
+		w.ended = len(v.records)
 		return false, w.take(v, v.oldest, false)
 	}
 	switch {
@@ -211,11 +218,11 @@ func (w *walk) short(ctx context.Context, q audit.Query, v view) (done bool, err
 	case w.isKnown && v.shows(w.known):
 		return true, w.take(v, w.lo, true)
 	}
-	if w.live && w.isKnown && w.c.p.UpperSet && !w.c.missing() {
+	if w.live && w.isKnown && w.c.p.UpperSet && !w.missing() {
 		// Known records that the answer reaches back over are not in it.
 		return true, w.c.deliver(v.from(w.lo))
 	}
-	w.ended = true
+	w.ended = len(v.records)
 	return false, w.take(v, v.oldest, false)
 }
 
@@ -291,12 +298,41 @@ func (w *walk) hides(ctx context.Context, v view) (bool, error) {
 	return false, nil
 }
 
+// overlooks asks, where a span is read again, whether the page showed all that
+// lies above its lower end: what a source in the order of insertion puts behind
+// the page would be asked for neither by this walk nor by the next.
+func (w *walk) overlooks(ctx context.Context, q audit.Query, v view) (bool, error) {
+	from := v.oldest + slack
+	shown := 0
+	for _, r := range v.records {
+		if r.Dated && r.Millis >= from {
+			shown++
+		}
+	}
+	if !w.again || shown == 0 {
+		return false, nil
+	}
+	behind, err := w.c.ask(ctx, audit.Query{From: from, To: q.To, Bounded: q.Bounded, Offset: shown})
+	if err != nil {
+		return false, err
+	}
+	above := behind.from(from)
+	if len(above) == 0 || v.holds(above) {
+		return false, nil
+	}
+	w.c.distrust()
+	return true, nil
+}
+
 // nothing takes an empty answer to the live question: it moves nothing.
 func (w *walk) nothing() (bool, error) {
 	c := w.c
 	now := c.o.Now().UnixMilli()
 	if w.isKnown && now-w.known < shortestRetention.Milliseconds() {
 		c.suspect("the answer was empty although it reaches back over records that are known")
+		if c.p.MissingSince == 0 {
+			c.p.MissingSince = now
+		}
 		return true, nil
 	}
 	c.p.LiveAt = now
