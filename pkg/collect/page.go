@@ -28,7 +28,7 @@ type view struct {
 }
 
 // errRepeated says that a page came twice.
-var errRepeated = errors.New("Atlassian answered with the same page twice: nothing of it is taken as read, and the next run asks again; if it goes on, report it to Atlassian's support")
+var errRepeated = errors.New("the same page came twice from Atlassian: nothing of it is taken as read, and the next run asks again; if it goes on, report it to their support")
 
 // ask asks once, with as many records as answers of a bearable size hold.
 func (c *Collector) ask(ctx context.Context, q audit.Query) (view, error) {
