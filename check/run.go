@@ -200,8 +200,14 @@ func (r *run) openCollectors(ctx context.Context) {
 	}
 	var lookup error
 	for _, s := range r.streams {
-		if s.ready() && r.cloudID == "" && lookup == nil {
+		switch {
+		case !s.ready() || lookup != nil:
+		case r.cloudID == "":
 			r.cloudID, lookup = r.site.client.CloudID(ctx)
+		case !s.before.FloorSet:
+			// The first run of a product counts back from Atlassian's clock, which
+			// this answer tells; without it, this machine's has to do.
+			_, _ = r.site.client.CloudID(ctx)
 		}
 	}
 	for _, s := range r.streams {
@@ -398,7 +404,7 @@ func (r *run) finish(s *stream) {
 		return
 	}
 	if s.err == nil && s.source != nil && s.source.good > 0 {
-		err := s.collector.Save()
+		err := s.collector.Close()
 		if err == nil {
 			err = r.copy(s)
 		}

@@ -56,7 +56,7 @@ func TestTheFirstRunCollectsEverythingAndTheNextNothing(t *testing.T) {
 			t.Errorf("a run in order warns: %v %v", rec.Warnings, rec.Events)
 		}
 
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.requests()
 		res, rec = w.runWell(c)
 		for _, s := range res.Streams {
@@ -80,7 +80,7 @@ func TestNewRecordsAreCollectedAndOldOnesNotRepeated(t *testing.T) {
 		c := w.config(classicAuth)
 		w.runWell(c)
 		for range 5 {
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			w.server.AddLate("jira", 3, 5*time.Minute)
 			w.server.AddBurst("confluence", 4, time.Now().Add(-time.Second))
 			w.runWell(c)
@@ -112,12 +112,12 @@ func TestARefusedCredentialIsTold(t *testing.T) {
 		w.server.Restore(atlassiantest.Classic)
 		w.runWell(c)
 		w.server.Revoke(atlassiantest.Classic)
-		time.Sleep(30 * time.Minute)
+		pass(30 * time.Minute)
 		_, rec = w.runOnce(c)
 		if short, _ = states(rec); !slices.Contains(short, "is_current jira WARNING") {
 			t.Errorf("after half an hour: %v", short)
 		}
-		time.Sleep(40 * time.Minute)
+		pass(40 * time.Minute)
 		_, rec = w.runOnce(c)
 		if short, messages = states(rec); !slices.Contains(short, "is_current jira CRITICAL") || !strings.Contains(messages["is_current jira"], "last read up to the present at 2000-01-01T00:01:00Z") {
 			t.Errorf("after more than an hour: %v %v", short, messages)
@@ -163,7 +163,7 @@ func TestARateLimitBindsTheNextProcess(t *testing.T) {
 			t.Errorf("throttled: %v", n)
 		}
 		w.requests()
-		time.Sleep(59 * time.Minute)
+		pass(59 * time.Minute)
 		_, rec = w.runWell(c)
 		if got := kinds(w.requests()); len(got) > 0 {
 			t.Errorf("before the hour was over it asked %v", got)
@@ -171,7 +171,7 @@ func TestARateLimitBindsTheNextProcess(t *testing.T) {
 		if again, _ := states(rec); !slices.Equal(again, want) {
 			t.Errorf("service checks while waiting: %v", again)
 		}
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		w.runWell(c)
 		w.wantSpooled(both...)
 	})
@@ -185,7 +185,7 @@ func TestAWaitOfOneProductLeavesTheOtherAlone(t *testing.T) {
 		w.runWell(c)
 		w.wantSpooled(audit.Confluence)
 		w.requests()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.runWell(c)
 		for _, word := range kinds(w.requests()) {
 			if word != "confluence at site" {
@@ -201,7 +201,7 @@ func TestAWaitIsAtMostSixHours(t *testing.T) {
 		c := w.config(classicAuth)
 		w.server.Fault(atlassiantest.Fault{Times: 2, Action: atlassiantest.RateLimit(100*time.Hour, atlassiantest.RetrySeconds)})
 		w.runWell(c)
-		time.Sleep(6*time.Hour + time.Second)
+		pass(6*time.Hour + time.Second)
 		w.runWell(c)
 		w.wantSpooled(both...)
 	})
@@ -216,12 +216,12 @@ func TestAWaitOfTheAuthorisationServerIsForBothProducts(t *testing.T) {
 		if diff := cmp.Diff([]string{"tenant_info", "token"}, kinds(w.requests())); diff != "" {
 			t.Errorf("requests of the first run (-want +got):\n%s", diff)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.runWell(c)
 		if got := kinds(w.requests()); len(got) > 0 {
 			t.Errorf("while it should wait it asked %v", got)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.runWell(c)
 		w.wantSpooled(both...)
 	})
@@ -233,12 +233,12 @@ func TestAWaitOfTheSiteItselfIsForBothProducts(t *testing.T) {
 		c := w.config(classicAuth)
 		w.server.Fault(atlassiantest.Fault{Kind: atlassiantest.KindTenantInfo, Times: 1, Action: atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds)})
 		w.runWell(c)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.runWell(c)
 		if diff := cmp.Diff([]string{"tenant_info"}, kinds(w.requests())); diff != "" {
 			t.Errorf("requests of two runs (-want +got):\n%s", diff)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.runWell(c)
 		w.wantSpooled(both...)
 	})
@@ -288,7 +288,7 @@ func TestTheGatewayIsFoundOutOnce(t *testing.T) {
 		if !slices.Contains(first, "jira at site") || !slices.Contains(first, "jira at gateway") {
 			t.Errorf("the first run asked %v", first)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.runWell(c)
 		for _, word := range kinds(w.requests()) {
 			if word != "jira at gateway" && word != "confluence at gateway" {
@@ -305,7 +305,7 @@ func TestTheGatewayIsRememberedOfAnEmptyProduct(t *testing.T) {
 		c := w.config(scopedAuth, "products: [jira]")
 		w.runWell(c)
 		w.requests()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.runWell(c)
 		for _, word := range kinds(w.requests()) {
 			if word != "jira at gateway" {
@@ -321,13 +321,13 @@ func TestAnAccessTokenOutlivesTheRun(t *testing.T) {
 		c := w.config(accountAuth)
 		for range 3 {
 			w.runWell(c)
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 		}
 		w.wantSpooled(both...)
 		if n := w.server.Count(atlassiantest.KindToken); n != 1 {
 			t.Errorf("%d tokens were asked for in three runs", n)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.runWell(c)
 		if n := w.server.Count(atlassiantest.KindToken); n != 2 {
 			t.Errorf("%d tokens were asked for in an hour and four runs", n)
@@ -510,7 +510,7 @@ func TestABacklogIsReadOverSeveralRuns(t *testing.T) {
 			t.Errorf("%d records were collected in the first run", n)
 		}
 		for range 5 {
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			_, rec = w.runWell(c)
 		}
 		if short, _ = states(rec); !slices.Equal(short, []string{"can_connect jira OK", "is_current jira OK"}) {
@@ -531,7 +531,7 @@ func TestOlderRecordsAreReadEvenWhereTheLiveEdgeTakesAllTheTime(t *testing.T) {
 		}
 		for range 20 {
 			w.runWell(c)
-			time.Sleep(c.Interval + time.Second)
+			pass(c.Interval + time.Second)
 		}
 		for _, p := range both {
 			// A gap's last record takes several answers in one run, which may not fit.
@@ -588,7 +588,7 @@ func TestALostStateIsToldAndNothingIsLost(t *testing.T) {
 		if err := os.Remove(files.State); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		w.server.AddBurst("jira", 1, time.Now())
 		_, rec := w.runWell(c)
 		if len(rec.Warnings) != 1 || len(rec.Events) != 1 || !strings.HasPrefix(rec.Warnings[0], "jira of example.atlassian.net: the state ") || rec.Events[0].AlertType != "warning" {
@@ -607,7 +607,7 @@ func TestTheMarkerTellsALostStateFromAFirstRun(t *testing.T) {
 		if err := os.RemoveAll(agent.StateDir(agent.Base(w.run))); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		w.server.AddBurst("jira", 1, time.Now().Add(-30*time.Minute))
 		_, rec := w.runWell(c)
 		if len(rec.Warnings) != 1 {

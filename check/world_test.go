@@ -200,3 +200,7 @@ func everything(res Result, rec Recorded) string {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// pass lets time go by in the bubble of testing/synctest that these tests run
+// in: nobody waits for it.
+func pass(d time.Duration) { time.Sleep(d) }

@@ -1,8 +1,10 @@
 package atlassian
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"atlassian_audit_records/pkg/audit"
@@ -11,7 +13,8 @@ import (
 // The fields of a record that collecting looks at. The ones from slotSummary
 // on go into the keys of a record without an id.
 const (
-	slotNone = iota - 1
+	slotIgnored = iota - 2
+	slotNone
 	slotID
 	slotDate
 	slotAccount
@@ -50,16 +53,24 @@ type field struct {
 	spaced bool
 }
 
+// unknown is a field that has no slot.
+type unknown struct {
+	name []byte
+	field
+}
+
 // decoder splits one answer. It is used once per answer, and kept together so
 // that a record costs few allocations.
 type decoder struct {
 	scanner
-	layout layout
-	fields [slots]field
-	coarse [5][]byte
-	fine   [5][]byte
-	number [20]byte
-	buf    []byte
+	// unknown are the fields of the record being read that have no slot.
+	unknown []unknown
+	layout  layout
+	fields  [slots]field
+	coarse  [5][]byte
+	fine    [5][]byte
+	number  [20]byte
+	buf     []byte
 }
 
 // decodePage splits the body of an answer into records. Each record shares the
@@ -140,15 +151,21 @@ func (d *decoder) spacedValue() (raw []byte, spaced bool) {
 // as encoding/json has it.
 func (d *decoder) record() audit.Record {
 	d.fields = [slots]field{}
+	d.unknown = d.unknown[:0]
 	start := d.i
 	d.open('{')
 	for n := 0; d.more(n, '}'); n++ {
-		slot := d.layout.slot(d.name())
-		if slot == slotNone {
+		name := d.name()
+		slot := d.layout.slot(name)
+		if slot == slotIgnored {
 			d.value()
 			continue
 		}
 		raw, spaced := d.spacedValue()
+		if slot == slotNone {
+			d.unknown = append(d.unknown, unknown{name, field{raw, spaced}})
+			continue
+		}
 		d.fields[slot] = field{raw, spaced}
 	}
 	if d.bad {
@@ -180,9 +197,11 @@ func parseID(raw []byte) string {
 
 // keys hashes what identifies a record without an id. Left out is what may
 // change when the same record is read again later: names of people (displayName,
-// publicName, username change with a profile, and are erased by the law), flags
-// of the author or of the moment (sysAdmin, superAdmin, isGuest, operations),
-// and every field that Atlassian may add.
+// publicName, username change with a profile, and are erased by the law), and
+// flags of the author or of the moment (sysAdmin, superAdmin, isGuest,
+// operations). Fields that nobody knows yet count: they may be all that tells
+// two records apart. Should Atlassian add one to records that exist, their fine
+// hash changes, which repeats nothing, for records are counted by the coarse one.
 func (d *decoder) keys(r audit.Record) audit.Keys {
 	if r.Dated {
 		// Not its text: the same moment may be written in several ways.
@@ -197,7 +216,17 @@ func (d *decoder) keys(r audit.Record) audit.Keys {
 	for i := range d.fine {
 		d.fine[i] = d.comparable(d.fields[slotDescription+i])
 	}
-	k := audit.NewKeys(d.coarse[:], d.fine[:])
+	fine := d.fine[:]
+	if len(d.unknown) > 0 {
+		slices.SortStableFunc(d.unknown, func(a, b unknown) int { return bytes.Compare(a.name, b.name) })
+		fine = slices.Clone(fine)
+		for _, u := range d.unknown {
+			if value := d.comparable(u.field); value != nil {
+				fine = append(fine, u.name, value)
+			}
+		}
+	}
+	k := audit.NewKeys(d.coarse[:], fine)
 	if !r.Dated {
 		// Without a time it is alone with its looks: all of them count.
 		k = audit.NewKeys(d.coarse[:], [][]byte{d.comparable(field{r.Raw, true})})

@@ -90,6 +90,7 @@ type Change struct {
 	// drops none. Records without a date are never below it.
 	Forget int64
 	// Batch is the batch to write next; nil leaves the last one in place. A
-	// new batch says that the one before it is on disk.
+	// new batch says that the one before it is on disk, and so does an empty one
+	// (no file, no lines), after which there is none.
 	Batch *Batch
 }

@@ -26,8 +26,10 @@ type Collector struct {
 	// clamp it to (0: unknown), good the answers since limit was last changed.
 	limit   int
 	learned int
-	good    int
-	buf     []byte
+	// wrote is true while the last batch is on disk and the state does not say so.
+	wrote bool
+	good  int
+	buf   []byte
 }
 
 // Open loads the position and completes the last batch, so that what was
@@ -54,6 +56,7 @@ func Open(o Options, state State, spool Spool, source Source) (*Collector, error
 	if err != nil {
 		return nil, fmt.Errorf("complete the last batch: %w", err)
 	}
+	c.wrote = true
 	if len(rest) > 0 {
 		next := c.p
 		next.File, next.End, next.FileSince = "", 0, 0
@@ -88,6 +91,21 @@ func (c *Collector) Save() error {
 		return c.failed
 	}
 	return c.commit(c.p, nil, nil)
+}
+
+// Close ends a run: what is known and not durable is committed, and the last
+// batch, which is on disk, is retired, so that nobody who moves its file away
+// makes the next run write it again.
+func (c *Collector) Close() error {
+	if c.failed != nil || !c.wrote {
+		return c.Save()
+	}
+	if err := c.state.Commit(audit.Change{Position: c.p, Batch: &audit.Batch{}}); err != nil {
+		c.failed = err
+		return err
+	}
+	c.durable, c.wrote = c.p, false
+	return nil
 }
 
 // Resume is the millisecond from which everything would have to be read again
@@ -140,6 +158,7 @@ func (c *Collector) commit(next audit.Position, emitted []audit.Seen, lines []by
 		c.failed = fmt.Errorf("write %d bytes to the spool; they are written by the next run: %w", len(lines), err)
 		return c.failed
 	}
+	c.wrote = true
 	return nil
 }
 

@@ -72,7 +72,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 				m.site.add(60, time.Minute, time.Hour)
 				m.site.twins(25, 50*time.Minute)
 				for range 25 {
-					time.Sleep(interval)
+					pass(interval)
 					var moments []moment
 					m.watch(&moments)
 					_, err := m.run()
@@ -116,7 +116,7 @@ func TestTheStateIsLost(t *testing.T) {
 				alive(t, m, 3)
 				must(t, lose(m.files))
 				m.site.add(10, time.Second, 0)
-				time.Sleep(interval)
+				pass(interval)
 				out, err := m.run()
 				must(t, err)
 				if out.notice == "" {

@@ -171,7 +171,9 @@ type outcome struct {
 }
 
 // complete tells that nothing was left to do.
-func (o outcome) complete() bool { return o.LiveDone && !o.more && !o.waited }
+func (o outcome) complete() bool {
+	return o.LiveDone && !o.waited && o.Gap == 0 && o.Recheck == 0
+}
 
 // run is one run of the check, as a process does it.
 func (m *machine) run() (out outcome, err error) {
@@ -233,7 +235,7 @@ func (m *machine) run() (out outcome, err error) {
 		}
 	}
 	if err == nil {
-		err = c.Save()
+		err = c.Close()
 	}
 	return out, err
 }
@@ -608,3 +610,7 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// pass lets time go by in the bubble of testing/synctest that every test of this
+// package runs in: nobody waits for it.
+func pass(d time.Duration) { time.Sleep(d) }

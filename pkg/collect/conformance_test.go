@@ -114,7 +114,7 @@ func alive(t *testing.T, m *machine, n int) {
 func runs(t *testing.T, m *machine, n int) {
 	t.Helper()
 	for range n {
-		time.Sleep(interval)
+		pass(interval)
 		if _, err := m.run(); err != nil {
 			t.Fatal("a run failed:", err)
 		}
@@ -158,7 +158,7 @@ var stories = map[string]story{
 		for range 5 {
 			_, _ = m.run() // may say so
 			m.site.add(5, time.Second, 0)
-			time.Sleep(interval)
+			pass(interval)
 		}
 		m.site.quirks(func(q *quirks) { q.RowsPastEnd = false })
 	}},
@@ -277,7 +277,7 @@ var stories = map[string]story{
 		for i := range 40 {
 			m.site.add(2, time.Second, 0)
 			m.site.add(1, 0, time.Duration(i*7%30)*time.Hour)
-			time.Sleep(2 * time.Hour)
+			pass(2 * time.Hour)
 			runs(t, m, 1)
 		}
 	}},
@@ -286,7 +286,7 @@ var stories = map[string]story{
 		alive(t, m, 4)
 		down := m.site.Fault(atlassiantest.Fault{Action: atlassiantest.Reset()})
 		for i := range 72 {
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			m.site.add(3, time.Minute, 0)
 			m.site.add(1, 0, time.Duration(i*13%200)*time.Minute) // late while nobody reads
 			if i%12 == 0 {
@@ -301,14 +301,14 @@ var stories = map[string]story{
 		m.site.add(5, time.Minute, 0)
 		runs(t, m, 1)
 		m.site.add(3, time.Second, 10*time.Minute) // inside the look-back of the last record read
-		time.Sleep(72 * time.Hour)
+		pass(72 * time.Hour)
 		m.site.add(5, time.Minute, 0)
 	}},
 	"the machine was off for three days": {reconcile: true, tell: func(t *testing.T, m *machine) {
 		history(m)
 		alive(t, m, 3)
 		for range 72 {
-			time.Sleep(time.Hour)
+			pass(time.Hour)
 			m.site.add(3, 5*time.Minute, 0)
 			m.site.add(1, 0, 5*time.Hour)
 		}
@@ -372,7 +372,7 @@ var stories = map[string]story{
 			m.site.add(3, time.Second, 0)
 			runs(t, m, 2)
 		}
-		time.Sleep(6 * time.Hour)
+		pass(6 * time.Hour)
 		m.site.add(3, time.Second, 0)
 	}},
 	"the only record is dated a day ahead": {tell: func(t *testing.T, m *machine) {
@@ -471,7 +471,7 @@ func TestAnIdleRunCostsTwoRequests(t *testing.T) {
 				_, err = m.settle()
 				must(t, err)
 				for range 20 {
-					time.Sleep(interval)
+					pass(interval)
 					out, err := m.run()
 					must(t, err)
 					if out.requests > 2 || !out.complete() || out.Records > 0 {
@@ -520,7 +520,7 @@ func TestAWaitBindsTheNextRuns(t *testing.T) {
 		runs(t, m, 2)
 		m.site.Fault(atlassiantest.Fault{After: 1, Times: 1, Action: atlassiantest.RateLimit(10*time.Minute, atlassiantest.RetrySeconds)})
 		m.site.add(50, time.Second, 0)
-		time.Sleep(interval)
+		pass(interval)
 		end := time.Now().Add(10 * time.Minute)
 		if _, err := m.run(); err == nil {
 			t.Fatal("a run that was told to wait said nothing")
@@ -532,7 +532,7 @@ func TestAWaitBindsTheNextRuns(t *testing.T) {
 			if !out.waited {
 				t.Fatal("a run did not know that it has to wait")
 			}
-			time.Sleep(interval)
+			pass(interval)
 		}
 		if n := m.site.Count(atlassiantest.KindAudit); n != asked {
 			t.Errorf("%d requests were made during the wait", n-asked)

@@ -25,18 +25,21 @@ func (c *Collector) Live(ctx context.Context, soft time.Time) error {
 			return err
 		}
 	}
-	lo := c.p.Floor
+	lo, look := c.p.Floor, audit.Forever
 	if c.p.UpperSet {
 		lo = max(lo, c.p.Forgotten, c.lookBack())
+		if lo < c.p.Upper {
+			look = c.p.Upper
+		}
 	}
-	w := &walk{c: c, over: c.after(soft), lo: lo, pivot: audit.Forever, live: true}
+	w := &walk{c: c, over: c.after(soft), lo: lo, pivot: audit.Forever, live: true, look: look}
 	return c.walk(ctx, w, soft)
 }
 
 // lookBack is where the live question begins. It owes the look-back until it is
-// read. Where that is more than a run can read, no new one begins while anything
-// else is to be read again, or the run would never get past it; the next one is
-// still counted from the end of the last.
+// read. Where that proved more than a run can read, the live question begins at
+// the upper end, and Rest reads the look-back, one after the other, each counted
+// from the end of the last; a completed reconcile lets the live edge try again.
 func (c *Collector) lookBack() int64 {
 	look := c.o.Lookback.Milliseconds()
 	before := audit.Interval{From: c.p.LookUpper - look, To: c.p.LookUpper + 1}
@@ -45,14 +48,17 @@ func (c *Collector) lookBack() int64 {
 	}
 	lo := max(c.p.Floor, c.p.Forgotten, before.From)
 	c.p.Recheck = c.p.Recheck.Add(audit.Interval{From: lo, To: c.p.Upper + 1})
-	c.p.LookUpper, c.p.LookCut = c.p.Upper, false
+	c.p.LookUpper = c.p.Upper
+	if c.p.LookCut {
+		return c.p.Upper
+	}
 	return lo
 }
 
 // Rest reads the newest span that is still owed: a gap, or what is to be read
 // again. It makes headway even when soft has passed, so that a run whose live
 // edge takes all its time still closes gaps. more tells whether something was
-// left when it returned.
+// left when it returned, and worth another step in this run.
 func (c *Collector) Rest(ctx context.Context, soft time.Time) (more bool, err error) {
 	if c.failed != nil {
 		return false, c.failed
@@ -65,6 +71,7 @@ func (c *Collector) Rest(ctx context.Context, soft time.Time) (more bool, err er
 		return false, nil
 	}
 	c.p.AgainNext = !c.p.AgainNext
+	before := c.Position()
 	w := &walk{c: c, over: c.after(soft), lo: iv.From, pivot: iv.To - 1, top: iv.To - 1, widen: true}
 	w.again = len(c.p.Recheck.Within(iv)) > 0
 	w.anchor, w.anchored, err = c.state.NextSeen(w.pivot)
@@ -80,12 +87,14 @@ func (c *Collector) Rest(ctx context.Context, soft time.Time) (more bool, err er
 	if err := c.reconcile(); err != nil {
 		return false, err
 	}
-	left, ok := c.owed()
-	return ok && (left != iv || !c.summary.Suspicious), nil
+	_, ok = c.owed()
+	moved := !slices.Equal(before.Covered, c.p.Covered) || !slices.Equal(before.Recheck, c.p.Recheck)
+	return ok && moved, nil
 }
 
 func (c *Collector) walk(ctx context.Context, w *walk, soft time.Time) error {
 	var err error
+	w.share = soft.Sub(c.o.Now())
 	if w.known, w.isKnown, err = c.state.NextSeen(w.lo); err != nil {
 		return err
 	}
@@ -115,7 +124,7 @@ func (c *Collector) walk(ctx context.Context, w *walk, soft time.Time) error {
 	if owed, ok := c.owed(); !w.live && c.p.GapMissingSince != 0 && !c.summary.Suspicious && (!ok || done && w.top == c.p.GapMissingAt || owed.To-1 < c.p.GapMissingAt) {
 		c.p.GapMissingSince, c.p.GapMissingAt = 0, 0
 	}
-	if w.live && !done && w.lo < c.p.LookUpper && w.pivot <= c.p.LookUpper {
+	if w.live && !done && w.look != audit.Forever && w.pivot <= w.look {
 		c.p.LookCut = true
 	}
 	return c.Save()
@@ -174,6 +183,7 @@ func (c *Collector) reconcile() error {
 	if p.ReconcileTarget != 0 && len(p.Recheck) == 0 {
 		next := p
 		next.ReconcileUpper, next.ReconcileAt, next.ReconcileTarget = p.ReconcileTarget, now, 0
+		next.LookCut = false
 		return c.commit(next, nil, nil)
 	}
 	since := now - p.ReconcileAt

@@ -24,10 +24,15 @@ const shortestRetention = 30 * 24 * time.Hour
 type walk struct {
 	c    *Collector
 	over func() bool
+	// share is the time that the walk was given.
+	share time.Duration
 	// lo is the lowest millisecond wanted. Everything above pivot is read; pivot
 	// itself and what lies below is not. A live walk begins at Forever.
 	lo, pivot int64
 	live      bool
+	// look is the upper end of the look-back that a live walk owes, Forever for
+	// none.
+	look int64
 	// top is the pivot with which a walk that is not live began.
 	top int64
 	// widen asks for the whole second of the pivot, since the source was seen,
@@ -95,7 +100,9 @@ func (w *walk) run(ctx context.Context) (done bool, err error) {
 				continue
 			}
 			return w.drain(ctx)
-		case !v.dated || !v.descending || q.Bounded && v.first > q.To+1000:
+		case !v.dated:
+			return w.drain(ctx)
+		case !v.descending || q.Bounded && v.first > q.To+1000:
 			w.c.distrust()
 			return w.drain(ctx)
 		case !w.honest(v):
@@ -158,7 +165,7 @@ func (w *walk) step(ctx context.Context, q audit.Query, v view) (done bool, err 
 		return false, w.take(v, v.oldest, false)
 	case leaves:
 		return w.short(ctx, q, v)
-	case !v.full && len(v.records) < w.ended:
+	case !v.full && len(v.records) < w.ended && covers(v.at(w.pivot), w.expect):
 		// The page above was short, nothing came after it, and asked again its
 		// last millisecond is all that is left.
 		return true, w.take(v, w.lo, true)
@@ -206,7 +213,7 @@ func (w *walk) short(ctx context.Context, q audit.Query, v view) (done bool, err
 		return false, err
 	case len(after.records) > 0:
 		// The page was clamped, or grew while it was read.
-		w.c.learned = len(v.records)
+		w.c.learned, w.ended = len(v.records), 0
 		if after.newest > v.oldest && !v.holds(after.from(v.oldest+1)) {
 			w.c.distrust()
 			return false, nil

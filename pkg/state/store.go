@@ -293,7 +293,7 @@ func (s *Store) NextSeen(ms int64) (next int64, ok bool, err error) {
 // Commit makes the change durable, all of it or nothing. After an error the
 // store answers nothing any more: only a new Open can tell what is on the disk.
 func (s *Store) Commit(c audit.Change) error {
-	if c.Batch != nil && c.Batch.Place.File == "" {
+	if c.Batch != nil && c.Batch.Place.File == "" && len(c.Batch.Lines) > 0 {
 		return fmt.Errorf("commit to the state %s: a batch without a file", s.path)
 	}
 	err := s.update(func(tx *bolt.Tx) error {
