@@ -1,0 +1,62 @@
+package main
+
+import (
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"atlassian_audit_records/pkg/atlassian/atlassiantest"
+)
+
+// TestProcessesKilledAtRandomMoments kills real processes, one after the other,
+// anywhere between their start and their end, while records arrive. In the end
+// the bytes of each record are in the spool once.
+func TestProcessesKilledAtRandomMoments(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.server.Fill(6000, 8*time.Hour)
+	for _, p := range demoProducts {
+		s.server.UpdateQuirks(p, func(q *atlassiantest.Quirks) { q.MaxPage = 200 })
+	}
+	random := rand.New(rand.NewPCG(20, 26))
+	killed := 0
+	for round := range 30 {
+		for _, p := range demoProducts {
+			s.server.AddBurst(p, 1+round%5, time.Now())
+			s.server.AddTwins(p, 2, time.Now().Add(-time.Minute))
+		}
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "collect")
+		cmd.Env = append(os.Environ(), asProgram+"=1")
+		cmd.Stdin = strings.NewReader(s.request())
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		moment := time.AfterFunc(time.Duration(random.Int64N(int64(300*time.Millisecond))), func() {
+			_ = cmd.Process.Kill() // it may have ended meanwhile
+		})
+		if cmd.Wait() != nil {
+			killed++
+		}
+		moment.Stop()
+	}
+	if killed < 5 {
+		t.Errorf("only %d of 30 processes were killed", killed)
+	}
+	for range 3 {
+		if got := start(t, s.request(), "collect"); got.Status != 0 {
+			t.Fatalf("a run that nobody kills: %+v", got)
+		}
+	}
+	d := &demo{site: s.server, base: filepath.Join(s.run, "atlassian_audit_records")}
+	c, err := d.compare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.good() {
+		t.Errorf("after %d kills: %+v", killed, c)
+	}
+}
