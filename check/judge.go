@@ -3,6 +3,7 @@ package check
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"syscall"
@@ -19,9 +20,10 @@ import (
 func staleAfter(interval time.Duration) time.Duration { return max(time.Hour, 10*interval) }
 
 // tell reports what became of a product. One that another run is busy with is
-// that run's to report.
+// that run's to report, unless that run hangs: then nobody else would.
 func (r *run) tell(s *stream) {
 	if s.busy {
+		r.tellStuck(s)
 		return
 	}
 	sum := s.summary()
@@ -35,6 +37,23 @@ func (r *run) tell(s *stream) {
 	r.metrics(s, sum)
 	log.Debugf("%s of %s: %d records, %d duplicates, live edge read: %t, gap %s",
 		s.product, r.config.Host(), sum.Records, sum.Duplicates, sum.LiveDone, sum.Gap)
+}
+
+// tellStuck reports a run that holds the state without writing it: every run
+// that reads the live edge to its end does, every few minutes.
+func (r *run) tellStuck(s *stream) {
+	info, err := os.Stat(s.files.State)
+	if err != nil {
+		return // the other run is just beginning the state
+	}
+	silent := r.options.Now().Sub(info.ModTime())
+	if silent <= staleAfter(r.config.Interval) {
+		return
+	}
+	text := fmt.Sprintf("%s of %s: another run holds the state and has written nothing for %s; find the process atlassian-audit-records that hangs, and end it: nothing is lost by it",
+		s.product, r.config.Host(), silent.Round(time.Minute))
+	r.sender.ServiceCheck(IsCurrent, s.product, StatusCritical, text)
+	r.report.Warning(text)
 }
 
 func (s *stream) summary() collect.Summary {

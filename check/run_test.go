@@ -270,6 +270,16 @@ func TestABusyStateIsLeftAlone(t *testing.T) {
 		if slices.Contains(kinds(w.requests()), "jira at site") {
 			t.Error("jira was asked for")
 		}
+		// A run that holds it for hours hangs, and nobody else would tell.
+		before := time.Now().Add(-2 * time.Hour)
+		if err := os.Chtimes(files.State, before, before); err != nil {
+			t.Fatal(err)
+		}
+		_, rec = w.runWell(c)
+		short, _ = states(rec)
+		if !slices.Contains(short, "is_current jira CRITICAL") || len(rec.Warnings) != 1 || !strings.Contains(rec.Warnings[0], "has written nothing for 2h0m0s") {
+			t.Errorf("a run that hangs is told as %v, %v", short, rec.Warnings)
+		}
 		if err := held.Close(); err != nil {
 			t.Fatal(err)
 		}
