@@ -94,7 +94,7 @@ func (c *Collector) Rest(ctx context.Context, soft time.Time) (more bool, err er
 
 func (c *Collector) walk(ctx context.Context, w *walk, soft time.Time) error {
 	var err error
-	w.share = soft.Sub(c.o.Now())
+	w.soft, w.share = soft, soft.Sub(c.o.Now())
 	if w.known, w.isKnown, err = c.state.NextSeen(w.lo); err != nil {
 		return err
 	}

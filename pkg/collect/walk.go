@@ -24,8 +24,13 @@ const shortestRetention = 30 * 24 * time.Hour
 type walk struct {
 	c    *Collector
 	over func() bool
-	// share is the time that the walk was given.
+	// soft is the end of the walk's time, share how long it was given.
+	soft  time.Time
 	share time.Duration
+	// next is the page asked for ahead, nil for none; pace is how long the last
+	// answer took.
+	next *ahead
+	pace time.Duration
 	// lo is the lowest millisecond wanted. Everything above pivot is read; pivot
 	// itself and what lies below is not. A live walk begins at Forever.
 	lo, pivot int64
@@ -85,8 +90,9 @@ func endOfSecond(ms int64) int64 {
 // run walks until the span is read, or the budget is over; done tells which. The
 // budget is looked at after each commit, so that every run makes headway.
 func (w *walk) run(ctx context.Context) (done bool, err error) {
+	defer w.settle()
 	for q := w.question(); ; q = w.question() {
-		v, err := w.c.ask(ctx, q)
+		v, err := w.ask(ctx, q)
 		if err != nil {
 			return false, err
 		}
@@ -117,6 +123,7 @@ func (w *walk) run(ctx context.Context) (done bool, err error) {
 			return done, err
 		}
 		if w.c.p.Slice != 0 {
+			w.settle()
 			return w.drain(ctx)
 		}
 	}
@@ -161,6 +168,11 @@ func (w *walk) step(ctx context.Context, q audit.Query, v view) (done bool, err 
 		}
 		if hidden, err := w.overlooks(ctx, q, v); err != nil || hidden {
 			return false, err
+		}
+		if w.affords() {
+			below := *w
+			below.pivot, below.expect = v.oldest, v.at(v.oldest)
+			w.askAhead(ctx, below.question())
 		}
 		return false, w.take(v, v.oldest, false)
 	case leaves:
