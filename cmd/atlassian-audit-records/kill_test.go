@@ -23,8 +23,9 @@ func TestProcessesKilledAtRandomMoments(t *testing.T) {
 		s.server.UpdateQuirks(p, func(q *atlassiantest.Quirks) { q.MaxPage = 200 })
 	}
 	random := rand.New(rand.NewPCG(20, 26))
-	killed := 0
-	for round := range 30 {
+	// A run is killed at any moment of the time that the last whole one took.
+	killed, whole := 0, 300*time.Millisecond
+	for round := 0; killed < 12 && round < 100; round++ {
 		for _, p := range demoProducts {
 			s.server.AddBurst(p, 1+round%5, time.Now())
 			s.server.AddTwins(p, 2, time.Now().Add(-time.Minute))
@@ -35,16 +36,19 @@ func TestProcessesKilledAtRandomMoments(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		moment := time.AfterFunc(time.Duration(random.Int64N(int64(300*time.Millisecond))), func() {
+		began := time.Now()
+		moment := time.AfterFunc(time.Duration(random.Int64N(int64(whole))), func() {
 			_ = cmd.Process.Kill() // it may have ended meanwhile
 		})
 		if cmd.Wait() != nil {
 			killed++
+		} else {
+			whole = time.Since(began)
 		}
 		moment.Stop()
 	}
-	if killed < 5 {
-		t.Errorf("only %d of 30 processes were killed", killed)
+	if killed < 12 {
+		t.Errorf("only %d processes were killed", killed)
 	}
 	for range 3 {
 		if got := start(t, s.request(), "collect"); got.Status != 0 {
