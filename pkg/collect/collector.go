@@ -221,7 +221,7 @@ func same(a, b audit.Position) bool {
 	fresh := b.LiveAt-a.LiveAt < 5*time.Minute.Milliseconds() && b.LiveAt >= a.LiveAt
 	return lists && fresh && a.Floor == b.Floor && a.FloorSet == b.FloorSet && a.Upper == b.Upper && a.UpperSet == b.UpperSet &&
 		a.ReconcileAt == b.ReconcileAt && a.ReconcileUpper == b.ReconcileUpper && a.ReconcileTarget == b.ReconcileTarget &&
-		a.Slice == b.Slice && a.LookCut == b.LookCut && a.MissingSince == b.MissingSince && a.GapMissingSince == b.GapMissingSince && a.WaitUntil == b.WaitUntil && a.CloudID == b.CloudID && a.Route == b.Route
+		a.Slice == b.Slice && a.LookCut == b.LookCut && a.AgainNext == b.AgainNext && a.MissingSince == b.MissingSince && a.GapMissingSince == b.GapMissingSince && a.WaitUntil == b.WaitUntil && a.CloudID == b.CloudID && a.Route == b.Route
 }
 
 // isCutShort reports whether err only says that the run's time is over.

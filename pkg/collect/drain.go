@@ -33,8 +33,8 @@ func (c *Collector) distrust() {
 // drain reads what is left of the span without relying on order or bounds: by
 // offset until nothing more comes, in slices that fit into a run. A slice that
 // was cut is halved, one that took little of the run, or was a single page, is
-// doubled. Of the live
-// edge only the upper end is drained: what lies below is owed, and Rest reads it.
+// doubled. Of the live edge only the upper end is drained: what lies below is
+// owed, and Rest reads it.
 func (w *walk) drain(ctx context.Context) (done bool, err error) {
 	if w.live && w.pivot != audit.Forever {
 		return true, nil

@@ -1,7 +1,10 @@
 package collect_test
 
 import (
+	"bytes"
+	"net/url"
 	"path"
+	"strconv"
 	"testing"
 	"time"
 
@@ -190,6 +193,56 @@ func TestTwoFalseEmptyListsCloseNoGap(t *testing.T) {
 			if err := m.exactly(); err != nil {
 				t.Errorf("after request %d: %v", k, err)
 			}
+		}
+	})
+}
+
+// TestASpanThatCannotBeReadHoldsUpNoOther is about a gap whose every page fails:
+// what is to be read again gets its turns all the same.
+func TestASpanThatCannotBeReadHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, m *machine) {
+		m.budget = 500 * time.Millisecond
+		m.site.quirks(func(q *quirks) { q.Latency = time.Second })
+		m.site.add(100, 20*time.Minute, 0)
+		runs(t, m, 1)
+		out, err := m.run()
+		must(t, err)
+		if out.Gap == 0 {
+			t.Fatal("there is no gap")
+		}
+		poison := time.Now().Add(-10 * time.Hour)
+		m.site.Fault(atlassiantest.Fault{Action: atlassiantest.ServerError(500), Match: func(r atlassiantest.RequestInfo) bool {
+			q, _ := url.ParseQuery(r.RawQuery)
+			if to, err := time.Parse(time.RFC3339, q.Get("to")); err == nil {
+				return to.Before(poison)
+			}
+			to, err := strconv.ParseInt(q.Get("endDate"), 10, 64)
+			return err == nil && time.UnixMilli(to).Before(poison)
+		}})
+		m.budget = 30 * time.Second
+		for range 20 {
+			pass(interval)
+			_, _ = m.run() // says that the gap cannot be read
+		}
+		m.site.AddLate(string(m.site.product), 2, 5*time.Hour)
+		pass(7 * time.Hour) // a reconcile is due
+		for range 20 {
+			pass(interval)
+			out, _ = m.run()
+		}
+		all, err := m.lines()
+		must(t, err)
+		late := 0
+		for _, r := range m.site.Records(string(m.site.product))[100:] {
+			for _, line := range all {
+				if bytes.Contains(line.text, []byte(r.Key)) {
+					late++
+				}
+			}
+		}
+		if late != 2 {
+			t.Errorf("%d of 2 late records were found by the reconcile; owed: gap %s, recheck %s", late, out.Gap, out.Recheck)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -82,6 +83,11 @@ func (c *Collector) Rest(ctx context.Context, soft time.Time) (more bool, err er
 		w.anchor, w.anchored = w.pivot, true
 	}
 	if err := c.walk(ctx, w, soft); err != nil {
+		// Whose turn it is next is kept, or a span that cannot be read would keep
+		// the others waiting for ever.
+		if saveErr := c.Save(); saveErr != nil && c.failed != nil && !errors.Is(err, saveErr) {
+			err = errors.Join(err, saveErr)
+		}
 		return true, err
 	}
 	if err := c.reconcile(); err != nil {
