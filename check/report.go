@@ -28,41 +28,70 @@ type MetricInfo struct {
 	Description string
 	// PerProduct tells a metric about one product from one about the instance.
 	PerProduct bool
+	// Orientation is 1 where more is better, -1 where less is, 0 where neither.
+	Orientation int
+	// Short is the name in lists.
+	Short string
 }
 
 // The metrics of the check, without the prefix.
 const (
-	MetricLag         = "lag"
-	MetricGap         = "gap"
-	MetricRecords     = "records"
-	MetricDuplicates  = "duplicates"
-	MetricLate        = "late"
-	MetricUndated     = "undated"
-	MetricTruncated   = "truncated"
-	MetricRequests    = "requests"
-	MetricThrottled   = "throttled"
-	MetricErrors      = "errors"
-	MetricSpoolSize   = "spool.size"
-	MetricUndelivered = "spool.undelivered"
-	MetricRunDuration = "run.duration"
+	MetricLag              = "lag"
+	MetricGap              = "gap"
+	MetricRecords          = "records"
+	MetricDuplicates       = "duplicates"
+	MetricLate             = "late"
+	MetricUndated          = "undated"
+	MetricTruncated        = "truncated"
+	MetricRequests         = "requests"
+	MetricThrottled        = "throttled"
+	MetricErrors           = "errors"
+	MetricUndeliveredBytes = "undelivered.bytes"
+	MetricUndeliveredAge   = "undelivered.age"
+	MetricSpoolSize        = "spool.size"
+	MetricRunDuration      = "run.duration"
+	MetricExpiresIn        = "auth.expires_in"
 )
 
-// Metrics describes every metric of the check.
+// Metrics describes every metric of the check. assets/metadata.csv says the same.
 func Metrics() []MetricInfo {
 	return []MetricInfo{
-		{MetricLag, Gauge, "second", "Time since the audit records were last read up to the present.", true},
-		{MetricGap, Gauge, "second", "Length of the time spans that are wanted and not read yet.", true},
-		{MetricRecords, Count, "record", "Audit records newly written to the spool.", true},
-		{MetricDuplicates, Count, "record", "Audit records that were read again, recognised and dropped.", true},
-		{MetricLate, Count, "record", "Audit records too old, when spooled, for Datadog to accept under their own date.", true},
-		{MetricUndated, Count, "record", "Audit records whose date is missing or unreadable.", true},
-		{MetricTruncated, Count, "record", "Audit records delivered reduced because they are longer than a log may be.", true},
-		{MetricRequests, Count, "request", "Requests to the audit API.", true},
-		{MetricThrottled, Count, "request", "Answers in which Atlassian asked to wait.", true},
-		{MetricErrors, Count, "error", "Runs that failed for the product.", true},
-		{MetricSpoolSize, Gauge, "byte", "Size of the spool on disk, delivered files included.", false},
-		{MetricUndelivered, Gauge, "byte", "Bytes in the spool that the Agent has not delivered yet.", false},
-		{MetricRunDuration, Gauge, "second", "Duration of the run.", false},
+		{MetricLag, Gauge, "second", "Time since the audit records were last read up to the present.", true, -1, "lag"},
+		{MetricGap, Gauge, "second", "Length of the time spans that are wanted and not read yet.", true, -1, "gap"},
+		{MetricRecords, Count, "record", "Audit records newly written to the spool.", true, 0, "records"},
+		{MetricDuplicates, Count, "record", "Audit records that were read again, recognised and dropped.", true, 0, "duplicates"},
+		{MetricLate, Count, "record", "Audit records too old, when spooled, for Datadog to accept under their own date.", true, -1, "late records"},
+		{MetricUndated, Count, "record", "Audit records whose date is missing or unreadable.", true, -1, "undated records"},
+		{MetricTruncated, Count, "record", "Audit records delivered reduced because they are longer than a log may be.", true, -1, "truncated records"},
+		{MetricRequests, Count, "request", "Requests to the audit API.", true, 0, "requests"},
+		{MetricThrottled, Count, "request", "Answers in which Atlassian asked to wait.", true, -1, "throttled requests"},
+		{MetricErrors, Count, "error", "Runs that failed for the product.", true, -1, "failed runs"},
+		{MetricUndeliveredBytes, Gauge, "byte", "Bytes in the spool that the Agent has not delivered yet. Sent where that is known.", true, -1, "undelivered bytes"},
+		{MetricUndeliveredAge, Gauge, "second", "How long the oldest undelivered bytes have been in the spool. Sent where that is known.", true, -1, "undelivered age"},
+		{MetricSpoolSize, Gauge, "byte", "Size of the spool on disk, delivered files included.", false, 0, "spool size"},
+		{MetricRunDuration, Gauge, "second", "Duration of the run.", false, -1, "run duration"},
+		{MetricExpiresIn, Gauge, "second", "Time until the credential expires, negative afterwards. Sent where that is known.", false, 1, "credential expires in"},
+	}
+}
+
+// ServiceCheckInfo describes a service check, as service_checks.json needs it.
+type ServiceCheckInfo struct {
+	Name        string
+	Title       string
+	Statuses    []Status
+	Description string
+}
+
+// ServiceChecks describes every service check. assets/service_checks.json says
+// the same, docs/service-checks.md more.
+func ServiceChecks() []ServiceCheckInfo {
+	return []ServiceCheckInfo{
+		{CanConnect, "Can connect", []Status{StatusOK, StatusWarning, StatusCritical, StatusUnknown},
+			"Returns `CRITICAL` if Atlassian refuses the credential or cannot be reached, or if the credential's known day of expiry has passed, " +
+				"`WARNING` if that day is less than 30 days away, `UNKNOWN` if Atlassian was not asked. Returns `OK` otherwise."},
+		{IsCurrent, "Is current", []Status{StatusOK, StatusWarning, StatusCritical},
+			"Returns `WARNING` if audit records are behind, and `CRITICAL` if they have been for longer than the documented thresholds, " +
+				"or if Atlassian withholds records. Returns `OK` if everything up to the present has been read."},
 	}
 }
 
