@@ -79,17 +79,17 @@ func TestEveryFaultAtEveryPage(t *testing.T) {
 	for name, f := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for i, p := range products {
+			for i, source := range kinds {
 				for k := 1; ; k++ {
 					struck := false
 					times := 1 + (i+k)%2*2
 					dir := t.TempDir()
 					synctest.Test(t, func(t *testing.T) {
-						m := newMachine(newSite(p, 1), dir)
+						m := newMachine(newSite(source, 1), dir)
 						var err error
 						struck, err = strike(m, f, k, times)
 						if err != nil {
-							t.Errorf("%s: %d times from request %d on: %v", p, times, k, err)
+							t.Errorf("%s: %d times from request %d on: %v", source.name, times, k, err)
 						}
 					})
 					if !struck {
@@ -238,12 +238,12 @@ func TestPowerFailsAtEveryOperation(t *testing.T) {
 // eachOperation runs a machine, with a fault at every operation in turn, then
 // lets it come back and settle.
 func eachOperation(t *testing.T, fail func(*machine, operation) error, back func(*testing.T, *machine) (*machine, error)) {
-	for _, p := range products {
+	for _, k := range kinds {
 		for n := 1; ; n++ {
 			reached := false
 			dir := t.TempDir()
 			synctest.Test(t, func(t *testing.T) {
-				m := newMachine(newSite(p, 1), dir)
+				m := newMachine(newSite(k, 1), dir)
 				m.o.PageSize = 10
 				m.stop = n
 				m.site.add(22, 7*time.Minute, 20*time.Minute)
@@ -259,10 +259,10 @@ func eachOperation(t *testing.T, fail func(*machine, operation) error, back func
 				m, err := back(t, m)
 				must(t, err)
 				if _, err := m.settle(); err != nil {
-					t.Fatalf("%s: operation %d: %v", p, n, err)
+					t.Fatalf("%s: operation %d: %v", k.name, n, err)
 				}
 				if err := m.exactly(); err != nil {
-					t.Errorf("%s: operation %d: %v", p, n, err)
+					t.Errorf("%s: operation %d: %v", k.name, n, err)
 				}
 			})
 			if !reached {

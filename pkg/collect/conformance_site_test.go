@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -17,10 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"atlassian_audit_records/pkg/atlassian"
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 	"atlassian_audit_records/pkg/audit"
-	"atlassian_audit_records/pkg/auth"
 	"atlassian_audit_records/pkg/collect"
 	"atlassian_audit_records/pkg/spool"
 	"atlassian_audit_records/pkg/spool/spooltest"
@@ -30,10 +27,6 @@ import (
 // The promise, proven with the real client, state and spool against a simulated
 // Atlassian. Everything runs in a synctest bubble: all clocks are its clock, so
 // that an outage of three days passes at once.
-
-// products are those whose records can be told apart by an id, and those whose
-// cannot.
-var products = []audit.Product{audit.Jira, audit.Confluence}
 
 // interval is the time between two runs.
 const interval = time.Minute
@@ -53,7 +46,7 @@ var usual = collect.Options{
 // site is one product of a simulated site.
 type site struct {
 	*atlassiantest.Server
-	product audit.Product
+	kind
 	// forms are all the ways in which a record with a key was ever served.
 	forms map[string][]string
 	// first is how a record without a key was served first, and twin the same by
@@ -64,14 +57,14 @@ type site struct {
 	known map[string]string
 }
 
-func newSite(p audit.Product, seed uint64) *site {
+func newSite(k kind, seed uint64) *site {
 	return &site{
-		Server:  atlassiantest.New(atlassiantest.Options{Seed: seed, Now: time.Now}),
-		product: p,
-		forms:   map[string][]string{},
-		first:   map[int]string{},
-		twin:    map[string]string{},
-		known:   map[string]string{},
+		Server: k.server(seed),
+		kind:   k,
+		forms:  map[string][]string{},
+		first:  map[int]string{},
+		twin:   map[string]string{},
+		known:  map[string]string{},
 	}
 }
 
@@ -185,35 +178,27 @@ func (m *machine) run() (out outcome, err error) {
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	out.notice = notice
-	client, err := newClient(m.site)
-	if err != nil {
-		return out, err
-	}
 	position, err := store.Position()
 	if err != nil {
 		return out, err
 	}
-	cloudID := position.CloudID
-	if cloudID == "" {
-		if cloudID, err = client.CloudID(ctx); err != nil {
-			return out, err
-		}
+	at, err := m.site.open(ctx, m.site, position)
+	if err != nil {
+		return out, err
 	}
 	dir, err := spool.Open(m.disk, spoolDir, spool.Options{Now: time.Now, Oversize: "/run/oversize", MaxSize: 256 << 10})
 	if err != nil {
 		return out, err
 	}
-	source := client.Source(m.site.product, cloudID, position.Route)
 	o := m.o
-	o.Stream = audit.Stream{Site: "example.atlassian.net", CloudID: cloudID, Product: m.site.product}
-	o.Now, o.ServerNow = time.Now, client.Now
+	o.Stream, o.Now, o.ServerNow = at.stream, time.Now, at.now
 	o.Mark = func(resume int64) error { return state.Mark(m.files, resume, time.Now()) }
-	c, err := collect.Open(o, spiedState{store, m}, spiedSpool{dir, m}, source)
+	c, err := collect.Open(o, spiedState{store, m}, spiedSpool{dir, m}, at.source)
 	if err != nil {
 		return out, err
 	}
 	defer func() {
-		out.Summary, out.requests, out.position = c.Summary(), source.Requests(), c.Position()
+		out.Summary, out.requests, out.position = c.Summary(), at.source.Requests(), c.Position()
 	}()
 	if until := c.Position().WaitUntil; time.Now().UnixMilli() < until {
 		out.waited = true
@@ -221,7 +206,7 @@ func (m *machine) run() (out outcome, err error) {
 	}
 	soft := time.Now().Add(m.budget)
 	err = c.Live(ctx, soft)
-	c.SetSite(cloudID, source.Route())
+	c.SetSite(at.stream.CloudID, at.source.Route())
 	if err == nil {
 		// At least one step, lest the live edge starve everything else.
 		for first := true; err == nil && (first || out.more && time.Now().Before(soft)); first = false {
@@ -238,19 +223,6 @@ func (m *machine) run() (out outcome, err error) {
 		err = c.Close()
 	}
 	return out, err
-}
-
-func newClient(s *site) (*atlassian.Client, error) {
-	at := &url.URL{Scheme: "https", Host: "example.atlassian.net"}
-	gateway := &url.URL{Scheme: "https", Host: "api.atlassian.com"}
-	o := s.Options()
-	credential, err := auth.NewBasic(o.Email, auth.Secret(o.ClassicToken), at, gateway)
-	if err != nil {
-		return nil, err
-	}
-	return atlassian.New(atlassian.Options{
-		Site: at, Gateway: gateway, Transport: s.Transport(), Credential: credential, Now: time.Now, RequestsPerSecond: -1,
-	})
 }
 
 // settle lets runs follow each other until one has nothing left to do, and
@@ -407,7 +379,7 @@ func (m *machine) lines() ([]line, error) {
 func (s *site) form(text []byte) string {
 	f, ok := s.known[string(text)]
 	if !ok {
-		f = form(text, s.product)
+		f = form(text, s.dates)
 		s.known[string(text)] = f
 	}
 	return f
@@ -416,12 +388,12 @@ func (s *site) form(text []byte) string {
 // form is what an object says, our own fields and its date aside: its other
 // fields in their order, with their values as they are, white space aside. What
 // is no object is a value.
-func form(text []byte, p audit.Product) string {
+func form(text []byte, dates []string) string {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return value(text)
 	}
-	date := map[audit.Product]string{audit.Jira: "created", audit.Confluence: "creationDate"}[p]
+	left := append([]string{"timestamp", "ddsource", "service", "ddtags", "atlassian"}, dates...)
 	var b strings.Builder
 	for d.More() {
 		name, err := d.Token()
@@ -432,7 +404,7 @@ func form(text []byte, p audit.Product) string {
 		if err := d.Decode(&v); err != nil {
 			return value(text)
 		}
-		if !slices.Contains([]any{"timestamp", "ddsource", "service", "ddtags", "atlassian", date}, any(name)) {
+		if text, ok := name.(string); !ok || !slices.Contains(left, text) {
 			fmt.Fprintf(&b, "%q:%s,", name, compact(v))
 		}
 	}
@@ -591,14 +563,14 @@ func (l *ledger) sameIDs(other *ledger) error {
 	return nil
 }
 
-// bubble runs f in a bubble of its own for each product.
+// bubble runs f in a bubble of its own for each kind of source.
 func bubble(t *testing.T, f func(t *testing.T, m *machine)) {
 	t.Helper()
-	for _, p := range products {
-		t.Run(string(p), func(t *testing.T) {
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			synctest.Test(t, func(t *testing.T) { f(t, newMachine(newSite(p, 1), dir)) })
+			synctest.Test(t, func(t *testing.T) { f(t, newMachine(newSite(k, 1), dir)) })
 		})
 	}
 }

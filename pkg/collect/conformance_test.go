@@ -3,8 +3,6 @@ package collect_test
 import (
 	"bytes"
 	"fmt"
-	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -588,26 +586,12 @@ func TestTheFloorHolds(t *testing.T) {
 		}
 		oldest := audit.Forever
 		for _, i := range m.site.Requests() {
-			if from, ok := from(i, m.site.product); ok {
-				oldest = min(oldest, from)
+			if from, ok := bound(i, "from"); ok {
+				oldest = min(oldest, from.UnixMilli())
 			}
 		}
 		if age := time.Since(time.UnixMilli(oldest)); age > 8*time.Hour {
 			t.Errorf("records of %s ago were asked for", age)
 		}
 	})
-}
-
-// from is the lower bound of a request.
-func from(i atlassiantest.RequestInfo, p audit.Product) (ms int64, ok bool) {
-	q, err := url.ParseQuery(i.RawQuery)
-	if err != nil || !i.Audit() {
-		return 0, false
-	}
-	if p == audit.Confluence {
-		ms, err = strconv.ParseInt(q.Get("startDate"), 10, 64)
-		return ms, err == nil
-	}
-	at, err := time.Parse(time.RFC3339, q.Get("from"))
-	return at.UnixMilli(), err == nil
 }

@@ -2,9 +2,7 @@ package collect_test
 
 import (
 	"bytes"
-	"net/url"
 	"path"
-	"strconv"
 	"testing"
 	"time"
 
@@ -173,7 +171,7 @@ func TestTwoFalseEmptyListsCloseNoGap(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, m *machine) {
 		for k := range 14 {
-			m := newMachine(newSite(m.site.product, 1), t.TempDir())
+			m := newMachine(newSite(m.site.kind, 1), t.TempDir())
 			m.o.InitialLookback = 20 * 24 * time.Hour
 			m.site.add(40, time.Hour, 6*24*time.Hour)
 			m.site.burst(55, 5*24*time.Hour)
@@ -213,12 +211,8 @@ func TestASpanThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 		}
 		poison := time.Now().Add(-10 * time.Hour)
 		m.site.Fault(atlassiantest.Fault{Action: atlassiantest.ServerError(500), Match: func(r atlassiantest.RequestInfo) bool {
-			q, _ := url.ParseQuery(r.RawQuery)
-			if to, err := time.Parse(time.RFC3339, q.Get("to")); err == nil {
-				return to.Before(poison)
-			}
-			to, err := strconv.ParseInt(q.Get("endDate"), 10, 64)
-			return err == nil && time.UnixMilli(to).Before(poison)
+			to, ok := bound(r, "to")
+			return ok && to.Before(poison)
 		}})
 		m.budget = 30 * time.Second
 		for range 20 {

@@ -1,0 +1,105 @@
+package collect_test
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+
+	"atlassian_audit_records/pkg/atlassian"
+	"atlassian_audit_records/pkg/atlassian/atlassiantest"
+	"atlassian_audit_records/pkg/audit"
+	"atlassian_audit_records/pkg/auth"
+	"atlassian_audit_records/pkg/collect"
+)
+
+// kind is a kind of source: the same promise is kept, and proven by the same
+// rows, for each.
+type kind struct {
+	name    string
+	product audit.Product
+	// ids: the source gives its records ids.
+	ids bool
+	// dates are the names of the fields in which a record may say its date.
+	dates []string
+	// light: the kind shares its code with another one, so that of what is tried
+	// at each request or operation in turn only a part is tried.
+	light bool
+	// server is the simulated Atlassian.
+	server func(seed uint64) *atlassiantest.Server
+	// open is the source as the check opens it, with what is remembered.
+	open func(ctx context.Context, s *site, p audit.Position) (opened, error)
+}
+
+// opened is a source in one run.
+type opened struct {
+	source interface {
+		collect.Source
+		Route() string
+		Requests() int
+	}
+	stream audit.Stream
+	// now is the source's clock as far as it is known.
+	now func() time.Time
+}
+
+// kinds are all sources.
+var kinds = []kind{
+	{
+		name: "jira", product: audit.Jira, ids: true, dates: []string{"created"},
+		server: cloud, open: openCloud,
+	},
+	{
+		name: "confluence", product: audit.Confluence, dates: []string{"creationDate"},
+		server: cloud, open: openCloud,
+	},
+}
+
+func cloud(seed uint64) *atlassiantest.Server {
+	return atlassiantest.New(atlassiantest.Options{Seed: seed, Now: time.Now})
+}
+
+func openCloud(ctx context.Context, s *site, p audit.Position) (opened, error) {
+	at := &url.URL{Scheme: "https", Host: "example.atlassian.net"}
+	gateway := &url.URL{Scheme: "https", Host: "api.atlassian.com"}
+	o := s.Options()
+	credential, err := auth.NewBasic(o.Email, auth.Secret(o.ClassicToken), at, gateway)
+	if err != nil {
+		return opened{}, err
+	}
+	client, err := atlassian.New(atlassian.Options{
+		Site: at, Gateway: gateway, Transport: s.Transport(), Credential: credential, Now: time.Now, RequestsPerSecond: -1,
+	})
+	if err != nil {
+		return opened{}, err
+	}
+	id := p.CloudID
+	if id == "" {
+		if id, err = client.CloudID(ctx); err != nil {
+			return opened{}, err
+		}
+	}
+	return opened{
+		source: client.Source(s.product, id, p.Route),
+		stream: audit.Stream{Site: "example.atlassian.net", CloudID: id, Product: s.product},
+		now:    client.Now,
+	}, nil
+}
+
+// bound is a bound of a request: "from" or "to", in any of the ways in which it
+// is written.
+func bound(i atlassiantest.RequestInfo, which string) (time.Time, bool) {
+	q, err := url.ParseQuery(i.RawQuery)
+	if err != nil || !i.Audit() {
+		return time.Time{}, false
+	}
+	text := q.Get(which)
+	if text == "" {
+		text = q.Get(map[string]string{"from": "startDate", "to": "endDate"}[which])
+	}
+	if ms, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.UnixMilli(ms), true
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	return at, err == nil
+}
