@@ -169,6 +169,7 @@ func Run(ctx context.Context, c *Config, o Options, r Report) (res Result) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	run.warnings()
+	run.expiry(began)
 	run.collect(ctx, began.Add(budget))
 	res = run.result()
 	sender.Metric(MetricRunDuration, "", o.Now().Sub(began).Seconds())

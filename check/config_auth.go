@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"atlassian_audit_records/pkg/auth"
 )
@@ -29,6 +30,9 @@ type Auth struct {
 	ClientID         string      `json:"client_id,omitempty"`
 	ClientSecret     auth.Secret `json:"client_secret,omitempty"`
 	ClientSecretFile string      `json:"client_secret_file,omitempty"`
+	// Expires is when the operator says that the credential ends, in UTC; zero
+	// where nothing is said.
+	Expires time.Time `json:"expires,omitzero"`
 }
 
 // secrets are the values that must never be shown: the credential, and the
@@ -75,7 +79,7 @@ func (s *section) auth(env Env) Auth {
 			s.ps.hide(strings.TrimSpace(v.value.Value))
 		}
 	}
-	out := Auth{Type: a.authType()}
+	out := Auth{Type: a.authType(), Expires: a.expires()}
 	if out.Type == "" {
 		return out
 	}

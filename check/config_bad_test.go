@@ -55,6 +55,10 @@ func badConfigs() []badConfig {
 		{"an empty file", "empty.yaml", []string{
 			`invalid-empty.yaml: is empty: copy conf.yaml.example and fill it in`,
 		}},
+		{"a credential's end that is no day", "expires.yaml", []string{
+			`invalid-expires.yaml:8: instances[0].auth.expires: must be the day on which the credential expires, like 2027-03-01, or a moment, like 2027-03-01T12:00:00Z`,
+			`invalid-expires.yaml:14: instances[1].auth.expires: must be the day on which the credential expires, like 2027-03-01, or a moment, like 2027-03-01T12:00:00Z`,
+		}},
 		{"a folder with one site in two files", "folder", []string{
 			`a.yaml: instances[0] and b.yaml: instances[0] both collect jira and confluence of example.atlassian.net, and would share one state: remove one of them, or give them different products`,
 		}},

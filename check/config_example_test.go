@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/DataDog/datadog-agent/pkg/util/scrubber"
 	"github.com/google/go-cmp/cmp"
@@ -87,17 +88,18 @@ func TestTheExampleDocumentsEveryOptionAndNoOther(t *testing.T) {
 
 func TestTheExampleUncommentedParses(t *testing.T) {
 	t.Parallel()
+	expires := time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name, authType string
 		without        []string
 		want           Auth
 	}{
 		{"with an API token", "api_token", []string{"client_id", "client_secret", "client_secret_file"},
-			Auth{Type: APIToken, Email: "audit@filled-in.example", APIToken: "token-secret-3"}},
+			Auth{Type: APIToken, Email: "audit@filled-in.example", APIToken: "token-secret-3", Expires: expires}},
 		{"with a service account and its secret", "service_account", []string{"email", "api_token", "client_secret_file"},
-			Auth{Type: ServiceAccount, ClientID: "filled-in-id", ClientSecret: "client-secret-4"}},
+			Auth{Type: ServiceAccount, ClientID: "filled-in-id", ClientSecret: "client-secret-4", Expires: expires}},
 		{"with a service account and a file", "service_account", []string{"email", "api_token", "client_secret"},
-			Auth{Type: ServiceAccount, ClientID: "filled-in-id", ClientSecret: "Kq7vZ-secret-of-a-file", ClientSecretFile: "/etc/datadog-agent/atlassian_secret"}},
+			Auth{Type: ServiceAccount, ClientID: "filled-in-id", ClientSecret: "Kq7vZ-secret-of-a-file", ClientSecretFile: "/etc/datadog-agent/atlassian_secret", Expires: expires}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

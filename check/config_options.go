@@ -55,7 +55,7 @@ func optionsOf(kind sectionKind) options {
 		}
 	case authSection:
 		return options{
-			ours:  []string{"api_token", "client_id", "client_secret", "client_secret_file", "email", "type"},
+			ours:  []string{"api_token", "client_id", "client_secret", "client_secret_file", "email", "expires", "type"},
 			later: []string{"organization_api_key", "personal_access_token"},
 		}
 	case proxySection:

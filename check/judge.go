@@ -27,9 +27,12 @@ func (r *run) tell(s *stream) {
 		return
 	}
 	sum := s.summary()
+	now := r.options.Now()
 	status, message := s.canConnect()
+	expiry, notice := r.config.ExpiryNotice(now)
+	status, message = withExpiry(status, message, expiry, notice)
 	r.sender.ServiceCheck(CanConnect, s.product, status, message)
-	status, message = s.isCurrent(sum, r.options.Now(), r.config)
+	status, message = s.isCurrent(sum, now, r.config)
 	r.sender.ServiceCheck(IsCurrent, s.product, status, message)
 	for _, notice := range sum.Notices {
 		r.report.Warning(fmt.Sprintf("%s of %s: %s", s.product, r.config.Host(), notice))

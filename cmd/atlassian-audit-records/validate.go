@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,17 @@ type validation struct {
 	Instances int             `json:"instances"`
 	Problems  []check.Problem `json:"problems"`
 	Warnings  []check.Problem `json:"warnings"`
+	// Credentials are those of a valid configuration, in its order.
+	Credentials []credential `json:"credentials,omitempty"`
+}
+
+// credential is how an instance signs in, and until when.
+type credential struct {
+	Instance string         `json:"instance"`
+	Type     check.AuthType `json:"type"`
+	// Expires is left out where it is unknown.
+	Expires time.Time `json:"expires,omitzero"`
+	shown   string
 }
 
 func newValidateCommand(io stdio) *cobra.Command {
@@ -46,6 +58,7 @@ func newValidateCommand(io stdio) *cobra.Command {
 			default:
 				out.Instances = len(file.Instances)
 				out.Warnings = append(out.Warnings, file.Warnings...)
+				out.credentials(file, time.Now())
 			}
 			if err := out.write(io, asJSON); err != nil {
 				return err
@@ -62,6 +75,18 @@ func newValidateCommand(io stdio) *cobra.Command {
 	return cmd
 }
 
+// credentials tells until when the instances can sign in, and warns in time.
+func (v *validation) credentials(file *check.File, now time.Time) {
+	for _, in := range file.Instances {
+		c := credential{Instance: in.Config.Host(), Type: in.Config.Auth.Type, shown: in.Config.ExpiryShown(now)}
+		c.Expires, _ = in.Config.Expires()
+		v.Credentials = append(v.Credentials, c)
+		if _, notice := in.Config.ExpiryNotice(now); notice != "" {
+			v.Warnings = append(v.Warnings, check.Problem{Path: in.Where + ".auth.expires", Text: notice})
+		}
+	}
+}
+
 func (v validation) write(io stdio, asJSON bool) error {
 	if asJSON {
 		return writeJSON(io.out, v)
@@ -72,6 +97,11 @@ func (v validation) write(io stdio, asJSON bool) error {
 	}
 	for _, p := range v.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", p)
+	}
+	for _, c := range v.Credentials {
+		if c.shown != "" {
+			fmt.Fprintf(&b, "%s: the credential (%s) %s\n", c.Instance, c.Type, c.shown)
+		}
 	}
 	if v.Valid {
 		fmt.Fprintf(&b, "The configuration is valid: %s, %s.\n", counted(v.Instances, "instance"), counted(len(v.Warnings), "warning"))
