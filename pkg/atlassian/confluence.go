@@ -21,8 +21,23 @@ func confluence() product {
 		sitePath:   "/wiki/rest/api/audit",
 		gateway:    "confluence",
 		query:      confluenceQuery,
-		layout:     layout{list: "results", slot: confluenceSlot, account: "accountId"},
+		layout:     layout{list: "results", slot: confluenceSlot, account: "accountId", places: confluencePlaces},
 	}
+}
+
+// confluencePlaces: userKey and username are deprecated, publicName is what
+// strangers see ("Unknown user" as a rule). An e-mail address is not documented;
+// where one comes all the same it is taken.
+var confluencePlaces = []place{
+	{fact: factActorID, slot: slotAccount, path: []string{"accountId"}},
+	{fact: factActorID, slot: slotAccount, path: []string{"userKey"}},
+	{fact: factActorID, slot: slotAccount, path: []string{"username"}},
+	{fact: factActorName, slot: slotAccount, path: []string{"displayName"}},
+	{fact: factActorName, slot: slotAccount, path: []string{"publicName"}},
+	{fact: factActorEmail, slot: slotAccount, path: []string{"email"}},
+	{fact: factAddress, slot: slotAddress},
+	{fact: factAction, slot: slotSummary},
+	{fact: factCategory, slot: slotCategory},
 }
 
 func confluenceQuery(q audit.Query) url.Values {

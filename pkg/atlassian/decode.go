@@ -39,6 +39,10 @@ type layout struct {
 	// account is the name of the account's field inside slotAccount where that
 	// is an object; empty where slotAccount is the account itself.
 	account string
+	// places are where the facts for Datadog's standard attributes stand.
+	places []place
+	// inside tells that private addresses are the people's own.
+	inside bool
 }
 
 // Failures of a decoder. They never quote the text.
@@ -47,10 +51,12 @@ var (
 	errNotObject = errors.New("it is not a JSON object")
 )
 
-// field is a value, and whether it holds white space outside strings.
+// field is a value, whether it holds white space outside strings, and where in
+// the answer it stands.
 type field struct {
 	raw    []byte
 	spaced bool
+	at     int
 }
 
 // unknown is a field that has no slot.
@@ -132,7 +138,7 @@ func (d *decoder) records(want int) []audit.Record {
 			continue
 		}
 		raw, spaces := d.spacedValue()
-		d.coarse[0] = d.comparable(field{raw, spaces})
+		d.coarse[0] = d.comparable(field{raw: raw, spaced: spaces})
 		out = append(out, audit.Record{Raw: raw, Keys: audit.NewKeys(d.coarse[:1], nil)})
 		d.buf = d.buf[:0]
 	}
@@ -163,10 +169,10 @@ func (d *decoder) record() audit.Record {
 		}
 		raw, spaced := d.spacedValue()
 		if slot == slotNone {
-			d.unknown = append(d.unknown, unknown{name, field{raw, spaced}})
+			d.unknown = append(d.unknown, unknown{name, field{raw: raw, spaced: spaced}})
 			continue
 		}
-		d.fields[slot] = field{raw, spaced}
+		d.fields[slot] = field{raw, spaced, d.i - len(raw)}
 	}
 	if d.bad {
 		return audit.Record{}
@@ -176,6 +182,7 @@ func (d *decoder) record() audit.Record {
 	if r.ID = parseID(d.fields[slotID].raw); r.ID == "" {
 		r.Keys = d.keys(r)
 	}
+	r.Facts = d.facts(start)
 	return r
 }
 
@@ -229,7 +236,7 @@ func (d *decoder) keys(r audit.Record) audit.Keys {
 	k := audit.NewKeys(d.coarse[:], fine)
 	if !r.Dated {
 		// Without a time it is alone with its looks: all of them count.
-		k = audit.NewKeys(d.coarse[:], [][]byte{d.comparable(field{r.Raw, true})})
+		k = audit.NewKeys(d.coarse[:], [][]byte{d.comparable(field{raw: r.Raw, spaced: true})})
 	}
 	d.buf = d.buf[:0]
 	return k
@@ -256,7 +263,7 @@ func fieldOf(object []byte, want string) (found field) {
 		before := s.spaces
 		raw := s.value()
 		if string(name) == want {
-			found = field{raw, s.spaces != before}
+			found = field{raw: raw, spaced: s.spaces != before}
 		}
 	}
 	return found

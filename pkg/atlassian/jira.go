@@ -27,8 +27,18 @@ func jira() product {
 		sitePath:   "/rest/api/3/auditing/record",
 		gateway:    "jira",
 		query:      jiraQuery,
-		layout:     layout{list: "records", slot: jiraSlot},
+		layout:     layout{list: "records", slot: jiraSlot, places: jiraPlaces},
 	}
+}
+
+// jiraPlaces: Jira names people by their ids alone, and says what happened in
+// words only (summary), always in English as far as observed.
+var jiraPlaces = []place{
+	{fact: factActorID, slot: slotAccount},
+	{fact: factActorID, slot: slotAccountOld},
+	{fact: factAddress, slot: slotAddress},
+	{fact: factAction, slot: slotSummary},
+	{fact: factCategory, slot: slotCategory},
 }
 
 func jiraQuery(q audit.Query) url.Values {

@@ -45,8 +45,10 @@ type LineInfo struct {
 //
 // The record's fields come first, in their order and with their values
 // unchanged to the byte, white space between tokens aside; then timestamp
-// (epoch milliseconds), ddsource, service, ddtags and atlassian. A field whose
-// name, decoded, is one of these or "message" becomes atlassian.record.<name>.
+// (epoch milliseconds), ddsource, service, ddtags, Datadog's standard
+// attributes usr, network and evt (see appendAttributes), and atlassian. A field
+// whose name, decoded, is one of these or "message" becomes
+// atlassian.record.<name>.
 // Repeated names stay repeated. Bytes that are not UTF-8 stay as they are: the
 // value is Atlassian's, and the Agent replaces them when it sends.
 //
@@ -68,11 +70,13 @@ func appendLine(dst []byte, r Record, recordID string, o LineOptions, limit int)
 	}
 
 	start := len(dst)
+	facts := r.tokens()
 	out, moved, ok := appendFields(append(dst, '{'), r.Raw, drop)
 	if !ok {
 		out, moved = append(out[:start], '{'), nil
+		facts = tokens{}
 	}
-	out = appendOurs(out, r, recordID, o, info.Late)
+	out = appendOurs(out, r, &facts, recordID, o, info.Late)
 	var value []byte
 	switch {
 	case !ok:
@@ -93,7 +97,7 @@ func appendLine(dst []byte, r Record, recordID string, o LineOptions, limit int)
 	if len(out)-start <= limit {
 		return out, info
 	}
-	out, info.Truncated = appendReduced(out[:start], r, value, recordID, o, info.Late, limit)
+	out, info.Truncated = appendReduced(out[:start], r, &facts, value, recordID, o, info.Late, limit)
 	return out, info
 }
 
@@ -125,7 +129,7 @@ const (
 // homeOf is where the field with this key, quotes included, stands.
 func homeOf(key []byte, drop string) home {
 	switch string(decodeString(key)) {
-	case "timestamp", "ddsource", "service", "ddtags", "atlassian", "message":
+	case "timestamp", "ddsource", "service", "ddtags", "usr", "network", "evt", "atlassian", "message":
 		return homeRecord
 	case drop:
 		if drop != "" {
@@ -170,7 +174,7 @@ func appendFields(dst, src []byte, drop string) (out []byte, moved []span, ok bo
 
 // appendOurs appends our fields to the object that is open at the end of dst,
 // up to and without the end of atlassian.
-func appendOurs(dst []byte, r Record, recordID string, o LineOptions, late bool) []byte {
+func appendOurs(dst []byte, r Record, facts *tokens, recordID string, o LineOptions, late bool) []byte {
 	if dst[len(dst)-1] != '{' {
 		dst = append(dst, ',')
 	}
@@ -189,7 +193,9 @@ func appendOurs(dst []byte, r Record, recordID string, o LineOptions, late bool)
 	dst = appendEscaped(dst, service)
 	dst = append(dst, `","ddtags":"`...)
 	dst = appendTags(dst, o)
-	dst = append(dst, `","atlassian":{"site":"`...)
+	dst = append(dst, `",`...)
+	dst = appendAttributes(dst, facts)
+	dst = append(dst, `"atlassian":{"site":"`...)
 	dst = appendEscaped(dst, o.Stream.Site)
 	dst = append(dst, `","cloud_id":"`...)
 	dst = appendEscaped(dst, o.Stream.CloudID)

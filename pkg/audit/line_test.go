@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func TestLineGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := Record{Raw: raw, Millis: c.millis, Dated: c.millis != 0}
+			r := Record{Raw: raw, Millis: c.millis, Dated: c.millis != 0, Facts: cloudFacts(raw)}
 			got, _ := Line(nil, r, c.options.Stream.Scope()+":11932", c.options)
 			golden := filepath.Join("testdata", "line", name+".golden")
 			if *update {
@@ -199,7 +200,7 @@ func TestLineDoesNotAllocateForAnOrdinaryRecord(t *testing.T) {
 	if err := json.Compact(&compact, raw); err != nil {
 		t.Fatal(err)
 	}
-	r := Record{Raw: compact.Bytes(), Millis: theRun, Dated: true}
+	r := Record{Raw: compact.Bytes(), Millis: theRun, Dated: true, Facts: cloudFacts(compact.Bytes())}
 	dst := make([]byte, 0, 8192)
 	if n := testing.AllocsPerRun(100, func() { dst, _ = Line(dst[:0], r, "x:1", jiraOptions) }); n > 0 {
 		t.Errorf("Line allocates %v times", n)
@@ -270,7 +271,7 @@ func checkLine(t rapid.TB, r Record) {
 	for _, f := range in {
 		switch {
 		case info.Late && f.name == "created":
-		case f.name == "timestamp" || f.name == "ddsource" || f.name == "service" || f.name == "ddtags" || f.name == "atlassian" || f.name == "message":
+		case slices.Contains([]string{"timestamp", "ddsource", "service", "ddtags", "usr", "network", "evt", "atlassian", "message"}, f.name):
 			moved = append(moved, f)
 		default:
 			top = append(top, f)
@@ -362,7 +363,7 @@ func drawSpace(t *rapid.T) string {
 
 func drawString(t *rapid.T) string {
 	s := rapid.SampledFrom([]string{
-		`""`, `"a"`, `"timestamp"`, `"message"`, `"created"`, `"\u0063reated"`, `"atlassian"`, `"serv\u0069ce"`, `"ddtags"`, `"ddsource"`,
+		`""`, `"a"`, `"timestamp"`, `"message"`, `"created"`, `"\u0063reated"`, `"atlassian"`, `"serv\u0069ce"`, `"ddtags"`, `"ddsource"`, `"usr"`, `"\u0065vt"`, `"network"`,
 		`"\ud83d\ude00"`, `"\ud83d"`, `"😀é"`, `" \" \\ \/ \n "`, `"<&>"`, "\"\xff\"", "\"\u2028\"", `"\u0000"`,
 	})
 	return rapid.OneOf(s, rapid.Custom(func(t *rapid.T) string {
@@ -417,6 +418,7 @@ func BenchmarkLine(b *testing.B) {
 		b.Fatal(err)
 	}
 	r := Record{Raw: []byte(compacted(raw)), Millis: theRun, Dated: true}
+	r.Facts = cloudFacts(r.Raw)
 	b.SetBytes(int64(len(r.Raw)))
 	var dst []byte
 	for b.Loop() {

@@ -20,6 +20,8 @@ type Record struct {
 	ID string
 	// Keys identify a record that has no ID; see Identity.
 	Keys Keys
+	// Facts are where in Raw it stands who did what, and where from.
+	Facts Facts
 }
 
 // Time is the record's own time in UTC.
