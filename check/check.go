@@ -89,7 +89,7 @@ func Collect(ctx context.Context, req *Request, o Options, env Env, r Report, ar
 	env.RunPath, env.Proxy = agentRunPath(req.Agent), req.Agent.Proxy
 	c, err := Parse(req.InitConfig, req.Instance, env)
 	if err != nil {
-		return Result{Error: "the configuration is not valid: " + err.Error()}
+		return Result{Error: withCode("the configuration is not valid: "+err.Error(), CodeConfig)}
 	}
 	if armed != nil {
 		_, limit := Budget(c)
@@ -156,8 +156,8 @@ func Run(ctx context.Context, c *Config, o Options, r Report) (res Result) {
 			log.Debugf("the run failed: %v\n%s", mistake, debug.Stack())
 			run.streams = nil
 			for _, p := range c.Products {
-				run.streams = append(run.streams, &stream{product: p, err: fmt.Errorf(
-					"the run failed by a mistake in this program (%v): nothing is lost; please report it with the version, %s", mistake, o.Version)})
+				run.streams = append(run.streams, &stream{product: p, err: &coded{CodeProgram, fmt.Errorf(
+					"the run failed by a mistake in this program (%v): nothing is lost; please report it with the version, %s", mistake, o.Version)}})
 			}
 			res = run.result()
 			res.redact(secrets)
@@ -184,11 +184,11 @@ func (r *run) warnings() {
 	}
 	a := r.options.Agent
 	if tooOld(a.Version) {
-		r.report.Warning(fmt.Sprintf("the Agent's version is %s, and versions before 7.77 refuse `start_position: beginning` on a wildcard, "+
-			"so that no audit records are sent: update the Agent", a.Version))
+		r.report.Warning(withCode(fmt.Sprintf("the Agent's version is %s, and versions before 7.77 refuse `start_position: beginning` on a wildcard, "+
+			"so that no audit records are sent: update the Agent", a.Version), CodeAgentTooOld))
 	}
 	if a.LogsEnabled != nil && !*a.LogsEnabled {
-		r.report.Warning("the Agent collects no logs, so that audit records are spooled, but not sent: set `logs_enabled: true` in datadog.yaml and restart the Agent")
+		r.report.Warning(withCode("the Agent collects no logs, so that audit records are spooled, but not sent: set `logs_enabled: true` in datadog.yaml and restart the Agent", CodeLogsDisabled))
 	}
 }
 

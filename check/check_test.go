@@ -46,9 +46,9 @@ func TestTheAgentsShortcomingsAreWarnedOf(t *testing.T) {
 		{"a release candidate", AgentInfo{Version: "7.77.0-rc.1+git.3.1"}, nil},
 		{"an Agent of the next kind", AgentInfo{Version: "8.0.0"}, nil},
 		{"no version at all", AgentInfo{Version: "unknown"}, nil},
-		{"an Agent that is too old", AgentInfo{Version: "7.76.3"}, []string{"the Agent's version is 7.76.3, and versions before 7.77 refuse `start_position: beginning` on a wildcard, so that no audit records are sent: update the Agent"}},
-		{"an Agent of the last kind", AgentInfo{Version: "6.99.1"}, []string{"the Agent's version is 6.99.1, and versions before 7.77 refuse `start_position: beginning` on a wildcard, so that no audit records are sent: update the Agent"}},
-		{"no logs", AgentInfo{LogsEnabled: &no}, []string{"the Agent collects no logs, so that audit records are spooled, but not sent: set `logs_enabled: true` in datadog.yaml and restart the Agent"}},
+		{"an Agent that is too old", AgentInfo{Version: "7.76.3"}, []string{"the Agent's version is 7.76.3, and versions before 7.77 refuse `start_position: beginning` on a wildcard, so that no audit records are sent: update the Agent (agent_too_old)"}},
+		{"an Agent of the last kind", AgentInfo{Version: "6.99.1"}, []string{"the Agent's version is 6.99.1, and versions before 7.77 refuse `start_position: beginning` on a wildcard, so that no audit records are sent: update the Agent (agent_too_old)"}},
+		{"no logs", AgentInfo{LogsEnabled: &no}, []string{"the Agent collects no logs, so that audit records are spooled, but not sent: set `logs_enabled: true` in datadog.yaml and restart the Agent (logs_disabled)"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -53,8 +53,8 @@ func (r *run) tellStuck(s *stream) {
 	if silent <= staleAfter(r.config.Interval) {
 		return
 	}
-	text := fmt.Sprintf("%s of %s: another run holds the state and has written nothing for %s; find the process atlassian-audit-records that hangs, and end it: nothing is lost by it",
-		s.product, r.config.Host(), silent.Round(time.Minute))
+	text := withCode(fmt.Sprintf("%s of %s: another run holds the state and has written nothing for %s; find the process atlassian-audit-records that hangs, and end it: nothing is lost by it",
+		s.product, r.config.Host(), silent.Round(time.Minute)), CodeStuckRun)
 	r.sender.ServiceCheck(IsCurrent, s.product, StatusCritical, text)
 	r.report.Warning(text)
 }
@@ -99,7 +99,7 @@ func (s *stream) result(host string) StreamResult {
 		out.Requests = s.source.Requests()
 	}
 	if s.err != nil {
-		text := oneLine(s.err)
+		text := sentenceOf(s.err)
 		out.Error = &text
 	}
 	return out
@@ -111,11 +111,11 @@ func (s *stream) canConnect() (Status, string) {
 	answer := (*atlassian.Error)(nil)
 	switch {
 	case errors.As(s.err, &answer):
-		return StatusCritical, oneLine(s.err)
+		return StatusCritical, sentenceOf(s.err)
 	case s.source != nil && s.source.good > 0:
 		return StatusOK, ""
 	case s.err != nil:
-		return StatusUnknown, "Atlassian was not asked: " + oneLine(s.err)
+		return StatusUnknown, "Atlassian was not asked: " + sentenceOf(s.err)
 	case s.idle != "" && s.paused:
 		return StatusUnknown, "Atlassian was not asked: " + s.idle
 	case s.idle != "":
@@ -133,7 +133,7 @@ func (s *stream) isCurrent(sum collect.Summary, now time.Time, c *Config) (Statu
 	add := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
 	switch {
 	case s.err != nil:
-		add("%s", oneLine(s.err))
+		add("%s", sentenceOf(s.err))
 	case s.idle != "":
 		add("%s", s.idle)
 	case !sum.LiveDone:
@@ -148,6 +148,9 @@ func (s *stream) isCurrent(sum collect.Summary, now time.Time, c *Config) (Statu
 	if at, overdue := s.reconcileOverdue(now, c.ReconcileInterval); overdue && s.idle == "" {
 		add("records that appear late have not been looked for since %s, although it is due every %s: runs have no time for it, or its answers are not believed",
 			at.UTC().Format(time.RFC3339), spanned(c.ReconcileInterval))
+	}
+	if s.clock != "" {
+		add("%s", s.clock)
 	}
 	switch {
 	case len(reasons) == 0:

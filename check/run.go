@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"atlassian_audit_records/pkg/atlassian"
@@ -53,7 +54,9 @@ type stream struct {
 	paused bool
 	// cut is true where the time was over in the midst of reading.
 	cut bool
-	err error
+	// clock says that this machine's clock is off; empty where it is not.
+	clock string
+	err   error
 }
 
 // ready reports whether Atlassian may be asked about the product.
@@ -95,13 +98,65 @@ func (r *run) collect(ctx context.Context, soft time.Time) {
 		r.live(ctx, soft)
 		r.rest(ctx, soft)
 	}
+	clock := r.clockOff()
 	for _, s := range r.streams {
 		r.finish(s)
+		s.clock = clock
 		r.tell(s)
+	}
+	r.warnOfFailures()
+	if clock != "" {
+		r.report.Warning(clock)
 	}
 	if r.site != nil {
 		for _, w := range r.site.warnings() {
 			r.report.Warning(w)
+		}
+	}
+}
+
+// clockTolerance is how far this machine's clock may be from Atlassian's before
+// somebody is told.
+const clockTolerance = 5 * time.Minute
+
+// clockOff is a sentence where this machine's clock is off by Atlassian's.
+func (r *run) clockOff() string {
+	if r.site == nil {
+		return ""
+	}
+	skew, known := r.site.client.Skew()
+	if !known || skew.Abs() <= clockTolerance {
+		return ""
+	}
+	return withCode(clockSentence(skew), atlassian.CodeClock)
+}
+
+// clockSentence says how far Atlassian's clock is ahead of this machine's.
+func clockSentence(skew time.Duration) string {
+	where := "behind"
+	if skew < 0 {
+		where = "ahead of"
+	}
+	return fmt.Sprintf("this machine's clock is %s %s Atlassian's: let it take its time from an NTP server; until then, lag and lateness are measured wrongly",
+		skew.Abs().Round(time.Second), where)
+}
+
+// warnOfFailures says in `agent status` what failed, and until when Atlassian is
+// left alone, each thing once: the Agent shows a warning as a line of its own,
+// and the result's error amid what the adapter adds.
+func (r *run) warnOfFailures() {
+	var said []string
+	for _, s := range r.streams {
+		text := ""
+		switch {
+		case s.err != nil:
+			text = sentenceOf(s.err)
+		case s.idle != "" && !s.paused: // a pause is told where it begins
+			text = s.idle
+		}
+		if text != "" && !slices.Contains(said, text) {
+			said = append(said, text)
+			r.report.Warning(text)
 		}
 	}
 }
@@ -179,9 +234,9 @@ func (r *run) pause() {
 	if size < r.config.SpoolMaxSize {
 		return
 	}
-	text := fmt.Sprintf("collection is paused: the spool in %s holds %d bytes, and spool_max_size is %s: see in `datadog-agent status` that the Agent "+
-		"delivers its logs, move away the files that it has delivered, or raise spool_max_size (nothing is lost: Atlassian keeps the records)",
-		r.folders.base, size, sized(r.config.SpoolMaxSize))
+	text := withCode(fmt.Sprintf("collection is paused: the spool in %s holds %d bytes, and spool_max_size is %s: see in `datadog-agent status` that the Agent "+
+		"delivers its logs, move away the files that it has delivered, or raise spool_max_size; nothing is lost: Atlassian keeps the records",
+		r.folders.base, size, sized(r.config.SpoolMaxSize)), CodeSpoolFull)
 	r.report.Warning(text)
 	for _, s := range r.streams {
 		if s.ready() {
@@ -366,6 +421,9 @@ func (r *run) settle(s *stream, err error) {
 // any other one with their names.
 func (r *run) sentence(s *stream, err error) error {
 	if answer := (*atlassian.Error)(nil); errors.As(err, &answer) {
+		if s.before.LiveAt != 0 {
+			return answer.AcceptedUntil(time.UnixMilli(s.before.LiveAt))
+		}
 		return answer
 	}
 	return r.local(s, err)
@@ -395,7 +453,7 @@ func waitOf(err error) (until time.Time, reason string, ok bool) {
 	if answer := (*atlassian.Error)(nil); errors.As(err, &answer) {
 		reason = answer.What
 	}
-	return until, reason, true
+	return until, withCode(reason, CodeOf(err)), true
 }
 
 // finish keeps a copy of the state now and then, and lets go of it.

@@ -100,7 +100,7 @@ func TestARefusedCredentialIsTold(t *testing.T) {
 		if diff := cmp.Diff(want, short); diff != "" {
 			t.Errorf("service checks of a first run (-want +got):\n%s", diff)
 		}
-		sentence := "Atlassian does not accept the credentials (status 401) (example.atlassian.net, jira): check `email` and `api_token`"
+		sentence := "Atlassian does not accept the credential (status 401) (example.atlassian.net, jira): check `email` and `api_token`"
 		if !strings.HasPrefix(messages["can_connect jira"], sentence) || !strings.HasPrefix(res.Error, sentence) ||
 			strings.Count(res.Error, "(status 401)") != 2 || strings.Contains(res.Error, "\n") {
 			t.Errorf("the error is %q, the message %q", res.Error, messages["can_connect jira"])
@@ -579,7 +579,7 @@ func TestAMistakeOfTheProgramIsASentence(t *testing.T) {
 		transport := w.options.Transport
 		w.options.Transport = roundTrip(func(*http.Request) (*http.Response, error) { panic("a page of " + atlassiantest.DefaultClassicToken) })
 		res, _ := w.runOnce(c)
-		want := "the run failed by a mistake in this program (a page of ********): nothing is lost; please report it with the version, 1.2.3"
+		want := "the run failed by a mistake in this program (a page of ********): nothing is lost; please report it with the version, 1.2.3 (program_error)"
 		if res.Error != want || len(res.Streams) != 2 || *res.Streams[1].Error != want {
 			t.Errorf("the result is %+v", res)
 		}

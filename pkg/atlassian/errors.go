@@ -12,15 +12,20 @@ import (
 	"atlassian_audit_records/pkg/audit"
 )
 
-// Codes of an Error. They are stable: tests, metrics and documentation may
-// rely on them. A Credential may bring further ones.
+// Codes of an Error. They are stable: users, tests, metrics and documentation
+// rely on them (docs/troubleshooting.md has a section for each). A Credential
+// may bring further ones.
 const (
-	CodeUnauthorized    = "unauthorized"      // 401: email, token or account is wrong, or expired
-	CodeScope           = "scope"             // the token lacks a scope
+	CodeUnauthorized    = "token_rejected"    // 401: email, token or account is wrong, or expired
+	CodeExpired         = "token_expired"     // the same, where the credential was accepted before
+	CodeScope           = "scope_missing"     // the token lacks a scope
+	CodeWrongHost       = "wrong_host"        // refused by the site, and the gateway could not be asked
 	CodeNotAdmin        = "not_admin"         // 403: the account lacks the administrator permission
 	CodeNoProductAccess = "no_product_access" // 403: the account may not use the product
 	CodeForbidden       = "forbidden"         // 403 with a web page: refused before Atlassian's API
-	CodePlan            = "plan"              // 403: the product's plan has no audit log
+	CodePlan            = "free_plan"         // 403: the product's plan has no audit log
+	CodeCaptcha         = "captcha"           // Data Center wants a person to solve a CAPTCHA
+	CodeBasicDisabled   = "basic_disabled"    // Data Center takes no user name and password
 	CodeLoginPage       = "login_page"        // a login page came instead of data
 	CodeRedirect        = "redirect"          // the address answers from elsewhere
 	CodeIPAllowlist     = "ip_allowlist"      // 403: this machine's address is not allowed
@@ -33,10 +38,11 @@ const (
 	CodeNetwork         = "network"           // connection refused, reset, cut short
 	CodeDNS             = "dns"               // the name could not be resolved
 	CodeTLS             = "tls"               // the certificate or the handshake was not acceptable
+	CodeClock           = "clock"             // this machine's clock is off
 	CodeProxy           = "proxy"             // the proxy refused or could not be reached
 	CodeInvalidAnswer   = "invalid_answer"    // 2xx, but not what was asked for
 	CodeTooLarge        = "too_large"         // the body exceeds the limit: ask for fewer records
-	CodeCloudID         = "cloud_id"          // the site's cloudId could not be looked up
+	CodeCloudID         = "wrong_site"        // the site's cloudId could not be looked up
 	CodeCredential      = "credential"        // the credential could not be attached
 )
 
@@ -107,7 +113,26 @@ func (e *Error) Temporary() bool { return !e.Person && e.Code != CodeTooLarge }
 // route: the answer was "who are you?", in one of its forms. Confluence may
 // take whom it does not know for an anonymous person, who has no access.
 func (e *Error) refusedHere() bool {
-	return e.Status == http.StatusUnauthorized || e.Code == CodeLoginPage || e.Code == CodeNoProductAccess
+	switch e.Code {
+	case CodeUnauthorized, CodeLoginPage, CodeNoProductAccess:
+		return true
+	}
+	return e.Status == http.StatusUnauthorized
+}
+
+// AcceptedUntil is the error with what it adds that the same question was
+// answered before, last at that time: a credential that is refused now has most
+// likely ended. Any other failure is left as it is.
+func (e *Error) AcceptedUntil(at time.Time) *Error {
+	if e.Code != CodeUnauthorized || at.IsZero() {
+		return e
+	}
+	ended := *e
+	ended.Code = CodeExpired
+	ended.What = fmt.Sprintf("Atlassian does not accept the credential any more (status %d)", e.Status)
+	ended.Next = "it was accepted until " + at.UTC().Format(time.RFC3339) +
+		", so it has most likely expired or been revoked, unless another one was configured since: " + e.Next
+	return &ended
 }
 
 // credentialError is what a Credential's errors may tell about themselves. It

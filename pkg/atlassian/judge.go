@@ -71,9 +71,9 @@ func (c *Client) judgeStatus(q question, resp *http.Response, date time.Time, bo
 	case status < 400:
 		return c.judgeRedirect(q, resp)
 	case status == http.StatusUnauthorized:
-		return c.judgeUnauthorized(q, body)
+		return c.judgeUnauthorized(q, resp.Header, body)
 	case status == http.StatusForbidden:
-		return c.judgeForbidden(q, body)
+		return c.judgeForbidden(q, resp.Header, body)
 	case status == http.StatusNotFound, status == http.StatusGone:
 		return c.failure(q, Error{Code: CodeNotFound, Person: true,
 			What: fmt.Sprintf("%s was not found at this address (status %d)", q.describe(), status),
@@ -173,12 +173,48 @@ func (c *Client) checkCredential() string {
 	return "check `auth`"
 }
 
-func (c *Client) judgeUnauthorized(q question, body []byte) *Error {
-	if scopeForm.MatchString(messageOf(body)) {
+func (c *Client) judgeUnauthorized(q question, h http.Header, body []byte) *Error {
+	if strings.Contains(h.Get("X-Failure-Category"), "SCOPE") || scopeForm.MatchString(messageOf(body)) {
 		return c.scope(q)
 	}
-	return c.failure(q, Error{Code: CodeUnauthorized, Person: true,
-		What: "Atlassian does not accept the credentials (status 401)", Next: c.checkCredential()})
+	if e := c.judgeDenied(q, http.StatusUnauthorized, h, body); e != nil {
+		return e
+	}
+	return c.unauthorized(q, http.StatusUnauthorized)
+}
+
+// unauthorized says that the credential is not known, in all the ways in which
+// that can come about: Atlassian answers them alike.
+func (c *Client) unauthorized(q question, status int) *Error {
+	e := c.failure(q, Error{Code: CodeUnauthorized, Person: true,
+		What: fmt.Sprintf("Atlassian does not accept the credential (status %d)", status), Next: c.checkCredential()})
+	if c.credential != nil && c.credential.Kind() == "service_account" {
+		// The authorisation server knows the client: it issued the token.
+		e.What = fmt.Sprintf("Atlassian issued a token to the service account, but does not accept it for %s (status %d)", q.describe(), status)
+		e.Next = "check that the service account belongs to the organisation of this site and may use the product; otherwise " + e.Next
+	}
+	return e
+}
+
+// judgeDenied recognises the refusals that have headers of their own: Seraph,
+// which authenticates in Jira and Confluence, says whether it knew the person
+// (observed on Cloud and Data Center); nil where it says nothing.
+func (c *Client) judgeDenied(q question, status int, h http.Header, body []byte) *Error {
+	reason := h.Get("X-Seraph-LoginReason")
+	switch {
+	case strings.Contains(h.Get("X-Authentication-Denied-Reason"), "CAPTCHA"), strings.Contains(reason, "AUTHENTICATION_DENIED"):
+		return c.failure(q, Error{Code: CodeCaptcha, Person: true,
+			What: "Atlassian wants a person to solve a CAPTCHA before this account may sign in again, after too many failed sign-ins",
+			Next: "sign in as the account in a browser once, or let an administrator reset its failed login count; then find out what signs in with a wrong password"})
+	case basicForm.MatchString(messageOf(body)):
+		return c.failure(q, Error{Code: CodeBasicDisabled, Person: true,
+			What: "this instance takes no user name and password",
+			Next: "use a personal access token (auth.type: personal_access_token), or let an administrator allow basic authentication"})
+	case strings.Contains(reason, "AUTHENTICATED_FAILED"):
+		// It goes on as nobody then, whom the audit log answers with 403.
+		return c.unauthorized(q, status)
+	}
+	return nil
 }
 
 func (c *Client) scope(q question) *Error {
@@ -193,10 +229,14 @@ var (
 	scopeForm     = regexp.MustCompile(`(?i)\bscopes?\b`)
 	planForm      = regexp.MustCompile(`(?i)free (edition|plan)|paid plan|upgrade to (standard|premium)`)
 	accessForm    = regexp.MustCompile(`(?i)not permitted to use|no access to (jira|confluence)|not licensed`)
+	basicForm     = regexp.MustCompile(`(?i)basic auth(entication)? (has been|is) (disabled|not allowed)`)
 	allowlistForm = regexp.MustCompile(`(?i)allow ?list|white ?list|\bip (address|restrict)`)
 )
 
-func (c *Client) judgeForbidden(q question, body []byte) *Error {
+func (c *Client) judgeForbidden(q question, h http.Header, body []byte) *Error {
+	if e := c.judgeDenied(q, http.StatusForbidden, h, body); e != nil {
+		return e
+	}
 	p, _ := productOf(q.product)
 	text := messageOf(body)
 	if text == "" && looksLikeHTML(body) {
@@ -220,11 +260,11 @@ func (c *Client) judgeForbidden(q question, body []byte) *Error {
 	case looksLikeHTML(body):
 		return c.failure(q, Error{Code: CodeForbidden, Person: true,
 			What: "a web page refused the question for " + q.describe() + " (status 403)",
-			Next: "check the organisation's IP allowlist and the proxy, and that the account has " + p.permission})
+			Next: "check, in this order, the organisation's IP allowlist, the proxy, and that the account has " + p.permission})
 	}
 	return c.failure(q, Error{Code: CodeNotAdmin, Person: true,
 		What: fmt.Sprintf("the account may not read %s (status 403)%s", q.describe(), saying(body)),
-		Next: "give it " + p.permission + "; the site must be on a paid plan"})
+		Next: "give it " + p.permission + "; if it has that, check that it may use the product and that the site is on a paid plan"})
 }
 
 // judgeRead is the verdict on a body that could not be read to its end.
@@ -288,7 +328,8 @@ func (c *Client) judgeSilence(ctx context.Context, q question, err error) *Error
 		return c.interrupted(ctx, q)
 	}
 	if ce, ok := asCredentialError(err); ok {
-		e := c.failure(q, Error{Code: ce.Code(), Person: ce.NeedsPerson(), What: clean(ce.What()), Next: ce.Next(), Err: ce})
+		// Its own words, which hold no secret: clean would take paths for tokens.
+		e := c.failure(q, Error{Code: ce.Code(), Person: ce.NeedsPerson(), What: ce.What(), Next: ce.Next(), Err: ce})
 		if until, wait := ce.WaitUntil(); wait {
 			e.Until = until
 		}
@@ -318,6 +359,9 @@ func (c *Client) judgeSilence(ctx context.Context, q question, err error) *Error
 			What: "the name " + clean(dnsErr.Name) + " cannot be resolved",
 			Next: "check its spelling in the configuration, and this machine's DNS"})
 	case isTLS(err):
+		if e := c.judgeCertificate(q, err); e != nil {
+			return e
+		}
 		return c.failure(q, Error{Code: CodeTLS, Person: true, Err: cause,
 			What: "no trusted connection to " + host + ": " + clean(cause.Error()),
 			Next: "if a proxy or gateway of yours intercepts TLS, give its certificate authority in `tls_ca_cert`; check `tls_cert` and this machine's clock"})
@@ -327,6 +371,26 @@ func (c *Client) judgeSilence(ctx context.Context, q question, err error) *Error
 	return c.failure(q, Error{Code: CodeNetwork, retry: true, Err: cause,
 		What: host + " cannot be reached: " + clean(cause.Error()),
 		Next: tryAgain + "; if it stays so, check the network, the firewall and the proxy"})
+}
+
+// judgeCertificate is the verdict on a certificate that is good but for its
+// time, which a clock that is off looks like; nil for any other.
+func (c *Client) judgeCertificate(q question, err error) *Error {
+	var invalid x509.CertificateInvalidError
+	if !errors.As(err, &invalid) || invalid.Reason != x509.Expired || invalid.Cert == nil {
+		return nil
+	}
+	now, cert := c.now().UTC(), invalid.Cert
+	if now.Before(cert.NotBefore) {
+		return c.failure(q, Error{Code: CodeClock, Person: true, Err: err,
+			What: fmt.Sprintf("the certificate of %s is valid from %s on, and this machine's clock says %s",
+				q.url.Host, cert.NotBefore.UTC().Format(time.RFC3339), now.Format(time.RFC3339)),
+			Next: "set this machine's clock (NTP); if it is right, what answers is not " + q.url.Hostname() + ": check the proxy"})
+	}
+	return c.failure(q, Error{Code: CodeTLS, Person: true, Err: err,
+		What: fmt.Sprintf("the certificate of %s expired at %s, and this machine's clock says %s",
+			q.url.Host, cert.NotAfter.UTC().Format(time.RFC3339), now.Format(time.RFC3339)),
+		Next: "if the clock is right, renew the certificate of the proxy or gateway of yours that intercepts TLS; else set the clock (NTP)"})
 }
 
 func rootOf(e *net.OpError) string {

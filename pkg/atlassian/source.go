@@ -107,12 +107,18 @@ func (s *Source) Page(ctx context.Context, q audit.Query) (audit.Page, error) {
 	s.tried = true
 	otherPage, otherErr := s.ask(ctx, other, q)
 	switch {
-	case otherErr == nil || otherErr.Status == http.StatusForbidden:
+	case otherErr == nil || otherErr.Status == http.StatusForbidden && otherErr.Code != CodeUnauthorized:
 		// Accepted, or known there but not allowed: it belongs there.
 		s.route = other
 	case otherErr.Code == CodeScope || !otherErr.Person:
 		// The more telling of two refusals; or undecided until the next run.
 	case !otherErr.refusedHere():
+		if other == RouteGateway {
+			err.Code = CodeWrongHost
+			err.What = fmt.Sprintf("the site's own host does not accept the token (status %d), and the gateway, where scoped tokens belong, could not be asked: %s", err.Status, otherErr.What)
+			err.Next = "if the token has scopes, check `gateway`, and that this machine reaches it; if it has none, " + err.Next
+			return s.result(page, err)
+		}
 		err.Next += "; the " + other + " could not be tried: " + otherErr.What
 		return s.result(page, err)
 	default:

@@ -4,13 +4,13 @@ import (
 	"time"
 )
 
-// Codes of an Error; stable.
+// Codes of an Error. They are stable, and docs/troubleshooting.md has a section
+// for each.
 const (
 	CodeOrigin        = "origin"              // a request to a foreign origin, not sent
-	CodeClient        = "client_credentials"  // client id or secret refused
+	CodeClient        = "client_rejected"     // client id or secret refused
 	CodeTokenWait     = "token_quota"         // the token endpoint wants to be left alone
 	CodeTokenServer   = "token_unavailable"   // the token endpoint failed
-	CodeTokenNetwork  = "token_network"       // the token endpoint could not be reached
 	CodeTokenInvalid  = "token_invalid"       // the token endpoint answered with something else
 	CodeTokenStore    = "token_store_refused" // the token file is not safe to use
 	CodeTokenRedirect = "token_redirect"      // the token endpoint redirects
