@@ -177,6 +177,9 @@ func TestAFullDiskIsASentence(t *testing.T) {
 			t.Errorf("%q is missing in %q", part, got)
 		}
 	}
+	if got := sentenceOf(r.local(s, fmt.Errorf("commit to the state: %w", syscall.ENOSPC))); !strings.HasSuffix(got, " (disk_full)") {
+		t.Errorf("%q does not end with its code", got)
+	}
 	if got := r.local(s, errors.New("something else")).Error(); strings.Contains(got, "disk") {
 		t.Errorf("another error became %q", got)
 	}

@@ -33,11 +33,11 @@ func (c *Config) ExpiryNotice(now time.Time) (Status, string) {
 	case !ok || left > expirySoon:
 		return StatusOK, ""
 	case left > 0:
-		return StatusWarning, fmt.Sprintf("the credential expires on %s, in %s: create a new one in time, put it into the configuration, and bring auth.expires up to date",
-			onDay(at), daysOf(left))
+		return StatusWarning, withCode(fmt.Sprintf("the credential expires on %s, in %s: create a new one in time, put it into the configuration, and bring auth.expires up to date",
+			onDay(at), daysOf(left)), CodeExpiring)
 	}
-	return StatusCritical, fmt.Sprintf("the credential expired on %s, %s ago: create a new one, put it into the configuration, and bring auth.expires up to date",
-		onDay(at), daysOf(-left))
+	return StatusCritical, withCode(fmt.Sprintf("the credential expired on %s, %s ago: create a new one, put it into the configuration, and bring auth.expires up to date",
+		onDay(at), daysOf(-left)), CodeExpiring)
 }
 
 // ExpiryShown tells a person when the credential ends; empty where that is unknown.

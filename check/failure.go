@@ -25,18 +25,19 @@ func (f Failure) Doc() string { return "docs/troubleshooting.md#" + f.Code }
 // Codes of failures on this machine; those of pkg/atlassian and pkg/auth are
 // theirs.
 const (
-	CodeConfig       = "config"        // the configuration is not valid
-	CodeDiskFull     = "disk_full"     // no room left under the run path
-	CodeSpoolFull    = "spool_full"    // spool_max_size is reached
-	CodeState        = "state"         // a state is damaged, or of a newer version
-	CodeStuckRun     = "stuck_run"     // another run holds the state and does nothing
-	CodeMachine      = "machine"       // a file or folder on this machine cannot be used
-	CodeProgram      = "program_error" // a mistake in this program
-	CodeLogsDisabled = "logs_disabled" // the Agent collects no logs
-	CodeLogsEntry    = "logs_entry"    // no entry of `logs:` follows the spool
-	CodeAgentTooOld  = "agent_too_old" // before 7.77
-	CodeAgentFiles   = "agent_files"   // what the Agent needs is missing, or not as it needs it
-	CodeUndelivered  = "undelivered"   // the Agent does not read the spool
+	CodeExpiring     = "token_expiring" // auth.expires, or the token's own end, is near or past
+	CodeConfig       = "config"         // the configuration is not valid
+	CodeDiskFull     = "disk_full"      // no room left under the run path
+	CodeSpoolFull    = "spool_full"     // spool_max_size is reached
+	CodeState        = "state"          // a state is damaged, or of a newer version
+	CodeStuckRun     = "stuck_run"      // another run holds the state and does nothing
+	CodeMachine      = "machine"        // a file or folder on this machine cannot be used
+	CodeProgram      = "program_error"  // a mistake in this program
+	CodeLogsDisabled = "logs_disabled"  // the Agent collects no logs
+	CodeLogsEntry    = "logs_entry"     // no entry of `logs:` follows the spool
+	CodeAgentTooOld  = "agent_too_old"  // before 7.77
+	CodeAgentFiles   = "agent_files"    // what the Agent needs is missing, or not as it needs it
+	CodeUndelivered  = "undelivered"    // the Agent does not read the spool
 )
 
 // Failures are all kinds of failure, in the order of the documentation. They
@@ -51,6 +52,7 @@ func Failures() []Failure {
 		// The credential.
 		{atlassian.CodeUnauthorized, "Atlassian does not accept the credential", "check `email` and the token, and that both are of one account; else " + newToken},
 		{atlassian.CodeExpired, "Atlassian does not accept a credential any more that it accepted before", newToken},
+		{CodeExpiring, "The credential expires soon, or its day has passed", newToken + "; bring `auth.expires` up to date"},
 		{atlassian.CodeScope, "The token lacks a scope", "make a new token with all the scopes that the message names: scopes cannot be added to one that exists"},
 		{atlassian.CodeWrongHost, "The site's own host refuses the token, and the gateway could not be asked", "check `gateway`, and that this machine reaches it: tokens with scopes are good for the gateway alone"},
 		{atlassian.CodeCaptcha, "Atlassian wants a person to solve a CAPTCHA", "sign in as the account in a browser once, or let an administrator reset its failed login count"},

@@ -88,6 +88,7 @@ func failures() []failing {
 			pass(time.Hour)
 			w.server.Revoke(atlassiantest.Classic)
 		}},
+		{code: CodeExpiring, auth: strings.TrimSuffix(classicAuth, "}") + ", expires: 2000-01-20}"},
 		{code: atlassian.CodeScope, auth: scopedAuth, prepare: func(w *world) { w.server.SetScopes(atlassiantest.Scoped, atlassiantest.ScopeJiraUser) }},
 		{code: atlassian.CodeWrongHost, auth: scopedAuth, prepare: func(w *world) {
 			w.server.Fault(atlassiantest.Fault{Route: atlassiantest.RouteGateway, Action: atlassiantest.Answer(404, "<html>nobody here</html>", headers...)})
@@ -154,7 +155,9 @@ func failures() []failing {
 		{code: CodeAgentTooOld, told: inWarning, prepare: func(w *world) { w.options.Agent.Version = "7.76.3" }},
 		{code: CodeSpoolFull, told: inWarning, prepare: func(w *world) {
 			dir := agent.SpoolDir(agent.Base(w.run), audit.Jira.LogSource())
-			w.runWell(w.config(classicAuth, "products: [jira]"))
+			if err := agent.SecureDir(w.run, dir); err != nil {
+				w.t.Fatal(err)
+			}
 			f, err := os.OpenFile(filepath.Join(dir, "20000101T000000.000Z-0000000000000000.jsonl"), os.O_CREATE|os.O_WRONLY, 0o600)
 			if err == nil {
 				err = errors.Join(f.Truncate(17<<20), f.Close())
@@ -207,7 +210,7 @@ func failures() []failing {
 var unreachable = map[string]string{
 	atlassian.CodeCredential: "an instance cannot be configured without a credential",
 	auth.CodeOrigin:          "every request that the client builds goes to the site, the gateway or the authorisation server",
-	CodeDiskFull:             "it takes a disk that is full: TestAFullDiskSaysWhatToDo",
+	CodeDiskFull:             "it takes a disk that is full: TestAFullDiskIsASentence",
 	CodeLogsEntry:            "the Agent does not tell a check about its logs section: diagnose does",
 	CodeAgentFiles:           "the Agent does not tell a check about its files: diagnose does",
 	CodeUndelivered:          "a run does not judge the Agent: diagnose does",

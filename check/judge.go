@@ -73,11 +73,11 @@ func (r *run) metrics(s *stream, sum collect.Summary) {
 	send(MetricLate, sum.Late)
 	send(MetricUndated, sum.Undated)
 	send(MetricTruncated, sum.Truncated)
-	failed := 0
 	if s.err != nil {
-		failed = 1
+		r.sender.Metric(MetricErrors, s.product, 1, "reason:"+CodeOf(s.err))
+	} else {
+		send(MetricErrors, 0)
 	}
-	send(MetricErrors, failed)
 	if s.source != nil {
 		send(MetricRequests, s.source.Requests())
 		send(MetricThrottled, s.source.Throttled())

@@ -65,7 +65,7 @@ func Metrics() []MetricInfo {
 		{MetricTruncated, Count, "record", "Audit records delivered reduced because they are longer than a log may be.", true, -1, "truncated records"},
 		{MetricRequests, Count, "request", "Requests to the audit API.", true, 0, "requests"},
 		{MetricThrottled, Count, "request", "Answers in which Atlassian asked to wait.", true, -1, "throttled requests"},
-		{MetricErrors, Count, "error", "Runs that failed for the product.", true, -1, "failed runs"},
+		{MetricErrors, Count, "error", "Runs that failed for the product, tagged with the reason.", true, -1, "failed runs"},
 		{MetricUndeliveredBytes, Gauge, "byte", "Bytes in the spool that the Agent has not delivered yet. Sent where that is known.", true, -1, "undelivered bytes"},
 		{MetricUndeliveredAge, Gauge, "second", "How long the oldest undelivered bytes have been in the spool. Sent where that is known.", true, -1, "undelivered age"},
 		{MetricSpoolSize, Gauge, "byte", "Size of the spool on disk, delivered files included.", false, 0, "spool size"},
@@ -152,13 +152,13 @@ func (s *Sender) ServiceCheck(name string, p audit.Product, status Status, messa
 
 // Metric sends a value of one of Metrics, named without the prefix, for a
 // product, or for the instance where that is "". A name that Metrics does not
-// have is sent as a gauge.
-func (s *Sender) Metric(name string, p audit.Product, value float64) {
+// have is sent as a gauge. more are tags of this value alone.
+func (s *Sender) Metric(name string, p audit.Product, value float64, more ...string) {
 	t, ok := s.types[name]
 	if !ok {
 		t = Gauge
 	}
-	s.report.Metric(Metric{MetricType: t, Name: MetricPrefix + name, Value: value, Tags: s.Tags(p)})
+	s.report.Metric(Metric{MetricType: t, Name: MetricPrefix + name, Value: value, Tags: append(s.Tags(p), more...)})
 }
 
 // Event sends an event; alert is info, success, warning or error. Events with

@@ -77,7 +77,7 @@ func TestCollectEndsWithTheStatusThatItsResultCallsFor(t *testing.T) {
 		{"half a request", `{"protocol": 1`, 2, "the request cannot be read: the JSON object is cut short"},
 		{"another protocol", `{"protocol": 2, "instance": ""}`, 2, "the request cannot be read: the adapter speaks another version"},
 		{"a bad configuration", `{"protocol": 1, "instance": "site: 1"}`, 1, "the configuration is not valid: instance.site: must be text"},
-		{"a token that is refused", s.request(), 1, "Atlassian does not accept the credentials (status 401)"},
+		{"a token that is refused", s.request(), 1, "Atlassian does not accept the credential (status 401)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
