@@ -150,7 +150,7 @@ func Run(ctx context.Context, c *Config, o Options, r Report) (res Result) {
 	r = redacting{r, secrets}
 	began := o.Now()
 	sender := NewSender(r, c)
-	run := &run{config: c, options: o, report: r, sender: sender, folders: foldersOf(c.RunPath, c.Host())}
+	run := &run{config: c, options: o, report: r, sender: sender, folders: foldersOf(c.RunPath, c.Host()), began: began, secrets: secrets}
 	defer func() {
 		if mistake := recover(); mistake != nil {
 			log.Debugf("the run failed: %v\n%s", mistake, debug.Stack())

@@ -18,6 +18,7 @@ import (
 //
 //	<base>/state/<host>/<product>.db        the state
 //	<base>/state/<host>/<product>.copy.db   its copy
+//	<base>/state/<host>/<product>.last.json how the last run ended
 //	<base>/collected/<host>.<product>.json  the marker: collection began
 //	<base>/spool/<source>/*.jsonl           the spool, shared by all sites
 //	<base>/oversize/, <base>/tokens.json    shared by all sites
@@ -53,6 +54,11 @@ func (f folders) state(p audit.Product) state.Files {
 		Copy:   filepath.Join(f.stateDir(), string(p)+".copy.db"),
 		Marker: filepath.Join(f.base, "collected", f.host+"."+string(p)+".json"),
 	}
+}
+
+// lastRun is where a run leaves behind how it ended for a product.
+func (f folders) lastRun(p audit.Product) string {
+	return filepath.Join(f.stateDir(), string(p)+".last.json")
 }
 
 // secure makes the folders, or makes sure that those that are there are ours

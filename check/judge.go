@@ -32,8 +32,10 @@ func (r *run) tell(s *stream) {
 	expiry, notice := r.config.ExpiryNotice(now)
 	status, message = withExpiry(status, message, expiry, notice)
 	r.sender.ServiceCheck(CanConnect, s.product, status, message)
+	canConnect := Judgement{status, message}
 	status, message = s.isCurrent(sum, now, r.config)
 	r.sender.ServiceCheck(IsCurrent, s.product, status, message)
+	r.remember(s, canConnect, Judgement{status, message})
 	for _, notice := range sum.Notices {
 		r.report.Warning(fmt.Sprintf("%s of %s: %s", s.product, r.config.Host(), notice))
 	}

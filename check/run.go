@@ -29,6 +29,10 @@ type run struct {
 	report  Report
 	sender  *Sender
 	folders folders
+	began   time.Time
+	// ours is true once the folders are known to be nobody else's.
+	ours    bool
+	secrets []string
 	site    *site
 	cloudID string
 	streams []*stream
@@ -92,6 +96,7 @@ func (r *run) collect(ctx context.Context, soft time.Time) {
 	if err := r.folders.secure(); err != nil {
 		r.fail(err)
 	} else {
+		r.ours = true
 		r.openStates()
 		r.pause()
 		r.openCollectors(ctx)

@@ -23,6 +23,8 @@ type checkFlags struct {
 	asJSON                bool
 	// given is true where --run-path was: it then counts before init_config's.
 	given bool
+	// handles accepts ENC[…] in place of a secret that is not needed.
+	handles bool
 }
 
 // checked is the answer of check, for --json.
@@ -106,7 +108,7 @@ func (f checkFlags) run(ctx context.Context, io stdio) error {
 
 // instances reads the configuration, as the user whom the run path belongs to.
 func (f checkFlags) instances(io stdio) ([]check.Instance, error) {
-	env := check.Env{RunPath: f.runPath, Getenv: io.getenv}
+	env := check.Env{RunPath: f.runPath, Getenv: io.getenv, Handles: f.handles}
 	runPath, err := filepath.Abs(f.runPath)
 	if err != nil {
 		return nil, fmt.Errorf("--run-path: %w", err)

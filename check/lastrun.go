@@ -1,0 +1,212 @@
+package check
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"atlassian_audit_records/pkg/atlassian"
+	"atlassian_audit_records/pkg/audit"
+)
+
+// Outcome is how a run ended for a product, in a word.
+type Outcome string
+
+// The outcomes of a run.
+const (
+	// OutcomeDone: everything up to the present was read.
+	OutcomeDone Outcome = "done"
+	// OutcomeBehind: the run's time was over before that.
+	OutcomeBehind Outcome = "behind"
+	// OutcomeWaiting: Atlassian asked to wait.
+	OutcomeWaiting Outcome = "waiting"
+	// OutcomePaused: there is no room for more.
+	OutcomePaused Outcome = "paused"
+	// OutcomeFailed: there is an error.
+	OutcomeFailed Outcome = "failed"
+)
+
+// lastRunVersion is the format of the file; see docs/formats.md.
+const lastRunVersion = 1
+
+// maxLastRun bounds what is read of a file; one takes some KiB.
+const maxLastRun = 4 << 20
+
+// LastRun is what a run leaves behind for a person who asks later: small, made
+// anew by each run, and of no influence on what is collected.
+type LastRun struct {
+	Version int `json:"version"`
+	// Program is the version of the program that ran.
+	Program string    `json:"program,omitempty"`
+	Began   time.Time `json:"began"`
+	Ended   time.Time `json:"ended"`
+	Outcome Outcome   `json:"outcome"`
+	// Records are new in the spool, Requests were sent to the audit API.
+	Records  int `json:"records"`
+	Requests int `json:"requests"`
+	// Failure is the last error there was, in this run or an earlier one.
+	Failure *Failure `json:"failure,omitempty"`
+	// Waiting says why nothing was asked; empty where it was.
+	Waiting string `json:"waiting,omitempty"`
+	// CanConnect and IsCurrent are what the service checks said.
+	CanConnect Judgement `json:"can_connect"`
+	IsCurrent  Judgement `json:"is_current"`
+	// Position is where the stream stood at the end; nil where it was not known.
+	Position *audit.Position `json:"position,omitempty"`
+}
+
+// Failure is an error as it was told.
+type Failure struct {
+	// At is when the last run with an error ended, Since when the first of those
+	// that followed one another did. Over is true once Atlassian answered again.
+	At    time.Time `json:"at"`
+	Since time.Time `json:"since"`
+	Over  bool      `json:"over"`
+	// Error is the whole sentence, Next its part that says what to do, where that
+	// is known apart, Code a stable word for it, where there is one.
+	Error string `json:"error"`
+	Next  string `json:"next,omitempty"`
+	Code  string `json:"code,omitempty"`
+	// Person is true where waiting will not help: somebody must act.
+	Person bool `json:"person"`
+}
+
+// Judgement is what a service check said.
+type Judgement struct {
+	Status  Status `json:"status"`
+	Message string `json:"message,omitempty"`
+}
+
+// lastRun is what the run leaves behind about s, given what was left before.
+func (r *run) lastRun(s *stream, before *LastRun, canConnect, isCurrent Judgement) LastRun {
+	sum := s.summary()
+	out := LastRun{Version: lastRunVersion, Program: r.options.Version, Began: r.began.UTC(), Ended: r.options.Now().UTC(),
+		Records: sum.Records, Waiting: s.idle, CanConnect: canConnect, IsCurrent: isCurrent}
+	if s.source != nil {
+		out.Requests = s.source.Requests()
+	}
+	switch {
+	case s.err != nil:
+		out.Outcome = OutcomeFailed
+	case s.paused:
+		out.Outcome = OutcomePaused
+	case s.idle != "":
+		out.Outcome = OutcomeWaiting
+	case sum.LiveDone:
+		out.Outcome = OutcomeDone
+	default:
+		out.Outcome = OutcomeBehind
+	}
+	if before != nil && before.Failure != nil {
+		f := *before.Failure
+		f.Over = f.Over || s.err == nil && s.source != nil && s.source.good > 0
+		out.Failure = &f
+	}
+	if s.err != nil {
+		f := failureOf(s.err)
+		f.At, f.Since = out.Ended, out.Ended
+		if out.Failure != nil && !out.Failure.Over {
+			f.Since = out.Failure.Since
+		}
+		out.Failure = &f
+	}
+	switch {
+	case s.collector != nil:
+		p := s.collector.Position()
+		out.Position = &p
+	case s.known:
+		p := s.before
+		out.Position = &p
+	case before != nil:
+		out.Position = before.Position
+	}
+	return out
+}
+
+// failureOf is an error, told. What is not an answer of Atlassian's is this
+// machine's fault: it does not pass by itself.
+func failureOf(err error) Failure {
+	f := Failure{Error: oneLine(err), Person: true}
+	if answer := (*atlassian.Error)(nil); errors.As(err, &answer) {
+		f.Next, f.Code, f.Person = answer.Next, answer.Code, answer.NeedsPerson()
+	}
+	return f
+}
+
+func (l *LastRun) redact(secrets []string) {
+	texts := []*string{&l.Waiting, &l.CanConnect.Message, &l.IsCurrent.Message}
+	if l.Failure != nil {
+		texts = append(texts, &l.Failure.Error, &l.Failure.Next)
+	}
+	for _, text := range texts {
+		*text = redact(*text, secrets)
+	}
+}
+
+// remember leaves behind how the run ended for s. That it cannot must fail no
+// run: where the disk is full, more important things have said so.
+func (r *run) remember(s *stream, canConnect, isCurrent Judgement) {
+	if !r.ours {
+		return
+	}
+	path := r.folders.lastRun(s.product)
+	before, err := readLastRun(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.report.Log("debug", err.Error())
+	}
+	l := r.lastRun(s, before, canConnect, isCurrent)
+	l.redact(r.secrets)
+	if err := writeLastRun(path, l); err != nil {
+		r.report.Log("debug", fmt.Sprintf("what the command status would show was not written: %v", err))
+	}
+}
+
+// writeLastRun puts l in the place of what is at path. It does not wait for the
+// disk: a power failure may cost the file, which the next run makes anew.
+func writeLastRun(path string, l LastRun) error {
+	body, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("encode the last run: %w", err)
+	}
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, append(body, '\n'), 0o600); err != nil {
+		return errors.Join(err, removeIfThere(tmp))
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return errors.Join(err, removeIfThere(tmp))
+	}
+	return nil
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// readLastRun reads what a run left behind; fs.ErrNotExist where none did.
+func readLastRun(path string) (*LastRun, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxLastRun {
+		return nil, fmt.Errorf("%s is not what a run leaves behind: find out who put it there, and remove it", path)
+	}
+	body, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var l LastRun
+	if err := json.Unmarshal(body, &l); err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w; the next run makes it anew", path, err)
+	}
+	if l.Version != lastRunVersion {
+		return nil, fmt.Errorf("%s has the format %d, which this version does not know; the next run makes it anew", path, l.Version)
+	}
+	return &l, nil
+}
