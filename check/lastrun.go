@@ -48,7 +48,7 @@ type LastRun struct {
 	Records  int `json:"records"`
 	Requests int `json:"requests"`
 	// Failure is the last error there was, in this run or an earlier one.
-	Failure *Failure `json:"failure,omitempty"`
+	Failure *LastError `json:"last_error,omitempty"`
 	// Waiting says why nothing was asked; empty where it was.
 	Waiting string `json:"waiting,omitempty"`
 	// CanConnect and IsCurrent are what the service checks said.
@@ -58,15 +58,14 @@ type LastRun struct {
 	Position *audit.Position `json:"position,omitempty"`
 }
 
-// Failure is an error as it was told.
-type Failure struct {
+// LastError is an error as it was told.
+type LastError struct {
 	// At is when the last run with an error ended, Since when the first of those
 	// that followed one another did. Over is true once Atlassian answered again.
 	At    time.Time `json:"at"`
 	Since time.Time `json:"since"`
 	Over  bool      `json:"over"`
-	// Error is the whole sentence, Next its part that says what to do, where that
-	// is known apart, Code a stable word for it, where there is one.
+	// Error is the whole sentence, Next what to do, Code its stable code.
 	Error string `json:"error"`
 	Next  string `json:"next,omitempty"`
 	Code  string `json:"code,omitempty"`
@@ -106,7 +105,7 @@ func (r *run) lastRun(s *stream, before *LastRun, canConnect, isCurrent Judgemen
 		out.Failure = &f
 	}
 	if s.err != nil {
-		f := failureOf(s.err)
+		f := lastErrorOf(s.err)
 		f.At, f.Since = out.Ended, out.Ended
 		if out.Failure != nil && !out.Failure.Over {
 			f.Since = out.Failure.Since
@@ -126,14 +125,17 @@ func (r *run) lastRun(s *stream, before *LastRun, canConnect, isCurrent Judgemen
 	return out
 }
 
-// failureOf is an error, told. What is not an answer of Atlassian's is this
+// lastErrorOf is an error, told. What is not an answer of Atlassian's is this
 // machine's fault: it does not pass by itself.
-func failureOf(err error) Failure {
-	f := Failure{Error: oneLine(err), Person: true}
+func lastErrorOf(err error) LastError {
+	e := LastError{Error: sentenceOf(err), Code: CodeOf(err), Person: true}
 	if answer := (*atlassian.Error)(nil); errors.As(err, &answer) {
-		f.Next, f.Code, f.Person = answer.Next, answer.Code, answer.NeedsPerson()
+		e.Next, e.Person = answer.Next, answer.NeedsPerson()
 	}
-	return f
+	if kind, ok := FailureOf(e.Code); ok && e.Next == "" {
+		e.Next = kind.Next
+	}
+	return e
 }
 
 func (l *LastRun) redact(secrets []string) {

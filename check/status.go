@@ -65,7 +65,7 @@ type ProductStatus struct {
 	// LastRun is nil where none left anything behind.
 	LastRun *LastRunStatus `json:"last_run"`
 	// Failure is the last error, nil where there never was one.
-	Failure *Failure `json:"failure"`
+	Failure *LastError `json:"last_error"`
 	// CanConnect and IsCurrent are what the last run's service checks said.
 	CanConnect *Judgement `json:"can_connect"`
 	IsCurrent  *Judgement `json:"is_current"`
@@ -259,8 +259,8 @@ func (s *ProductStatus) toDo(c *Config, k known, last *LastRun, now time.Time) {
 	stale := staleAfter(c.Interval)
 	switch {
 	case k.running && k.silent > stale:
-		act("a run holds the state and has written nothing for %s: find the process atlassian-audit-records that hangs, and end it: nothing is lost by it",
-			k.silent.Round(time.Minute))
+		act("a run holds the state and has written nothing for %s: find the process atlassian-audit-records that hangs, and end it: nothing is lost by it (%s)",
+			k.silent.Round(time.Minute), CodeStuckRun)
 	case k.running:
 	case last == nil:
 		act("no run has left anything behind: see in `datadog-agent status` that the Agent runs the check")

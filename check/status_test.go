@@ -78,8 +78,8 @@ func TestStatusTellsHowThingsStand(t *testing.T) {
 			pass(time.Minute)
 			w.server.Revoke(atlassiantest.Classic)
 			w.runOnce(c)
-		}, said{Source: "state", Outcome: OutcomeFailed, Failure: "Atlassian does not accept the credentials", IsCurrent: StatusWarning,
-			Act: "Atlassian does not accept the credentials"}},
+		}, said{Source: "state", Outcome: OutcomeFailed, Failure: "Atlassian does not accept the credentials any more", IsCurrent: StatusWarning,
+			Act: "Atlassian does not accept the credentials any more"}},
 		{"the credential was refused, and is good again", func(w *world, c *Config) {
 			w.server.Revoke(atlassiantest.Classic)
 			w.runOnce(c)

@@ -124,7 +124,9 @@ func credentialText(c check.CredentialStatus) string {
 // productRows are what is shown of a product: a name and a text each.
 func productRows(p check.ProductStatus, now time.Time) [][2]string {
 	var rows [][2]string
-	add := func(name, format string, args ...any) { rows = append(rows, [2]string{name, fmt.Sprintf(format, args...)}) }
+	add := func(name, format string, args ...any) {
+		rows = append(rows, [2]string{name, fmt.Sprintf(format, args...)})
+	}
 	if p.Note != "" {
 		add("note", "%s", p.Note)
 	}

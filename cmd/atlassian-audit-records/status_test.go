@@ -55,9 +55,9 @@ func TestStatusAnswersInJSON(t *testing.T) {
 				Source  string
 				Gaps    []any
 				Covered *struct{ From, To time.Time }
-				Lag     *float64   `json:"lag_seconds"`
-				Newest  *time.Time `json:"newest_record"`
-				Failure *check.Failure
+				Lag     *float64         `json:"lag_seconds"`
+				Newest  *time.Time       `json:"newest_record"`
+				Failure *check.LastError `json:"last_error"`
 				Act     []string
 			}
 		}
