@@ -78,14 +78,14 @@ func TestStatusTellsHowThingsStand(t *testing.T) {
 			pass(time.Minute)
 			w.server.Revoke(atlassiantest.Classic)
 			w.runOnce(c)
-		}, said{Source: "state", Outcome: OutcomeFailed, Failure: "Atlassian does not accept the credentials any more", IsCurrent: StatusWarning,
-			Act: "Atlassian does not accept the credentials any more"}},
+		}, said{Source: "state", Outcome: OutcomeFailed, Failure: "Atlassian does not accept the credential any more", IsCurrent: StatusWarning,
+			Act: "Atlassian does not accept the credential any more"}},
 		{"the credential was refused, and is good again", func(w *world, c *Config) {
 			w.server.Revoke(atlassiantest.Classic)
 			w.runOnce(c)
 			w.server.Restore(atlassiantest.Classic)
 			w.runWell(c)
-		}, said{Source: "state", Outcome: OutcomeDone, Failure: "Atlassian does not accept the credentials", Over: true}},
+		}, said{Source: "state", Outcome: OutcomeDone, Failure: "Atlassian does not accept the credential", Over: true}},
 		{"Atlassian is out of order, which passes by itself", func(w *world, c *Config) {
 			w.runWell(c)
 			w.server.Fault(atlassiantest.Fault{Product: "jira", Action: atlassiantest.ServerError(502)})
