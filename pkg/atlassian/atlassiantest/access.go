@@ -24,6 +24,7 @@ const (
 	Scoped                         // Email and ScopedToken, at the gateway
 	ServiceToken                   // ServiceToken as a bearer token, at the gateway
 	Client                         // ClientID and ClientSecret, at the authorisation server
+	App                            // AppID and AppSecret, at the authorisation server, with a person's consent
 	credentials
 )
 
@@ -52,26 +53,31 @@ type access struct {
 	scopes  [credentials][]string
 	denied  map[string]Denial
 	issued  map[string]issued
-	n       uint64 // access tokens ever issued
+	n       uint64 // tokens and codes ever issued
+	consent consents
 }
 
 // issued is an access token that the authorisation server gave out.
 type issued struct {
+	by      Credential
 	expires time.Time
 	scopes  []string
+	// grant is the consent behind it; nil for a service account's.
+	grant *grant
 }
 
 func newAccess(o Options) access {
-	a := access{denied: map[string]Denial{}, issued: map[string]issued{}}
-	a.secret = [credentials]string{o.ClassicToken, o.ScopedToken, o.ServiceToken, o.ClientSecret}
+	a := access{denied: map[string]Denial{}, issued: map[string]issued{}, consent: newConsents()}
+	a.secret = [credentials]string{o.ClassicToken, o.ScopedToken, o.ServiceToken, o.ClientSecret, o.AppSecret}
 	for c := range a.scopes {
 		a.scopes[c] = []string{ScopeJiraAudit, ScopeJiraUser, ScopeConfluenceAudit}
 	}
 	return a
 }
 
-// SetScopes replaces the scopes of a credential. Access tokens already issued
-// keep theirs. A classic token has no scopes and ignores them.
+// SetScopes replaces the scopes of a credential; an app's are those that were
+// added to it, which a consent may ask for. Access tokens already issued keep
+// theirs. A classic token has no scopes and ignores them.
 func (s *Server) SetScopes(c Credential, scopes ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,10 +163,20 @@ func (s *Server) authenticate(r *http.Request, route Route) (right, scoped bool,
 		return true, true, a.scopes[ServiceToken]
 	}
 	t, ok := a.issued[token]
-	if !ok || a.revoked[Client] || !now.Before(t.expires) {
+	if !ok || a.revoked[t.by] || !now.Before(t.expires) {
 		return false, false, nil
 	}
 	return true, true, t.scopes
+}
+
+// reaches tells whether the request's bearer token, where it stands for a
+// person's consent, is good for that site.
+func (s *Server) reaches(r *http.Request, cloudID string) bool {
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.access.issued[token]
+	return !ok || t.grant == nil || t.grant.has(cloudID)
 }
 
 // scopesSuffice tells whether the scopes cover the request. Version 2 of
@@ -204,36 +220,54 @@ func (s *Server) token(r *http.Request) reply {
 			in[k] = form.Get(k)
 		}
 	}
-	if in["grant_type"] != "client_credentials" {
-		return oauthError(http.StatusForbidden, "unauthorized_client",
-			fmt.Sprintf("Grant type '%s' not allowed for the client.", in["grant_type"]))
+	switch in["grant_type"] {
+	case "client_credentials":
+		return s.clientToken(in)
+	case "authorization_code", "refresh_token":
+		return s.consentToken(in)
 	}
+	return oauthError(http.StatusForbidden, "unauthorized_client",
+		fmt.Sprintf("Grant type '%s' not allowed for the client.", in["grant_type"]))
+}
 
-	now := s.now()
+// clientToken answers a service account.
+func (s *Server) clientToken(in map[string]string) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := &s.access
-	if in["client_id"] != s.o.ClientID || in["client_secret"] != a.secret[Client] || a.revoked[Client] {
+	if in["client_id"] != s.o.ClientID || in["client_secret"] != s.access.secret[Client] || s.access.revoked[Client] {
 		return oauthError(http.StatusUnauthorized, "access_denied", "Unauthorized")
 	}
+	return jsonReply(http.StatusOK, s.issue(Client, s.access.scopes[Client], nil))
+}
+
+// issue makes an access token, and the answer that carries it. The lock is held
+// by the caller.
+func (s *Server) issue(by Credential, scopes []string, g *grant) map[string]any {
+	now, a := s.now(), &s.access
 	for t, is := range a.issued {
 		if !now.Before(is.expires) {
 			delete(a.issued, t)
 		}
 	}
-	a.n++
-	var number [16]byte
-	binary.BigEndian.PutUint64(number[:8], s.o.Seed)
-	binary.BigEndian.PutUint64(number[8:], a.n)
-	sum := sha256.Sum256(number[:])
-	token := "simulated-access-token-" + hex.EncodeToString(sum[:20])
-	a.issued[token] = issued{now.Add(s.o.TokenLifetime), slices.Clone(a.scopes[Client])}
-	return jsonReply(http.StatusOK, map[string]any{
+	token := s.random("simulated-access-token-")
+	a.issued[token] = issued{by: by, expires: now.Add(s.o.TokenLifetime), scopes: slices.Clone(scopes), grant: g}
+	return map[string]any{
 		"access_token": token,
 		"expires_in":   int64(s.o.TokenLifetime / time.Second),
-		"scope":        strings.Join(a.scopes[Client], " "),
+		"scope":        strings.Join(scopes, " "),
 		"token_type":   "Bearer",
-	})
+	}
+}
+
+// random is a text that the seed decides, and never the same. The lock is held
+// by the caller.
+func (s *Server) random(prefix string) string {
+	s.access.n++
+	var number [16]byte
+	binary.BigEndian.PutUint64(number[:8], s.o.Seed)
+	binary.BigEndian.PutUint64(number[8:], s.access.n)
+	sum := sha256.Sum256(number[:])
+	return prefix + hex.EncodeToString(sum[:20])
 }
 
 func oauthError(status int, code, description string) reply {

@@ -34,8 +34,11 @@
 //     one per product. SetScopes narrows it.
 //   - Rate limits are off until SetLimits; Atlassian's are always on.
 //   - filter, searchString, the export and writing are not simulated: a request
-//     for them gets 501. Data Center, the organisation's log and the consent
-//     flow of OAuth are not simulated either.
+//     for them gets 501. Data Center and the organisation's log are not simulated
+//     either.
+//   - The consent page (/authorize) asks for one button and for no password.
+//     Whether an answer of 401 or another one tells that a consent does not
+//     reach a site is not known; here it is the one for a missing scope.
 //   - Answers have a Content-Length and are not compressed unless a fault asks
 //     for it.
 //   - The renaming of people reaches those records that show a name.

@@ -28,6 +28,7 @@ const (
 	KindTenantInfo  Kind = "tenant_info" // the site's cloudId
 	KindResources   Kind = "resources"   // the sites that a bearer token reaches
 	KindToken       Kind = "token"       // the authorisation server's token endpoint
+	KindAuthorize   Kind = "authorize"   // the page on which a person consents
 	KindLogin       Kind = "login"       // the page that people sign in on
 	KindOther       Kind = "other"       // anything else: 404 or 501
 )
@@ -84,6 +85,9 @@ func identify(r *http.Request) RequestInfo {
 	switch path {
 	case "/oauth/token":
 		i.Route, i.Kind = RouteAuth, KindToken
+		return i
+	case "/authorize":
+		i.Route, i.Kind = RouteAuth, KindAuthorize
 		return i
 	case "/oauth/token/accessible-resources":
 		i.Route, i.Kind = RouteGateway, KindResources

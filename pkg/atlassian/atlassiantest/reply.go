@@ -78,6 +78,8 @@ func (s *Server) reply(r *http.Request, i RequestInfo, routes []Route) reply {
 	switch i.Kind {
 	case KindToken:
 		return s.token(r)
+	case KindAuthorize:
+		return s.authorize(r)
 	case KindTenantInfo:
 		return jsonReply(http.StatusOK, map[string]string{"cloudId": s.o.CloudID})
 	case KindLogin:
@@ -89,7 +91,7 @@ func (s *Server) reply(r *http.Request, i RequestInfo, routes []Route) reply {
 		if !right || !scoped || i.Auth != AuthBearer {
 			return gatewayError(http.StatusUnauthorized, "Unauthorized")
 		}
-		return s.resources(scopes)
+		return s.resources(r, scopes)
 	}
 	if i.Route == RouteGateway && i.cloudID != s.o.CloudID {
 		return gatewayError(http.StatusNotFound, "Not Found")
@@ -103,7 +105,7 @@ func (s *Server) reply(r *http.Request, i RequestInfo, routes []Route) reply {
 	if !right {
 		return unauthorized(i)
 	}
-	if scoped && !scopesSuffice(i, scopes) {
+	if scoped && (!scopesSuffice(i, scopes) || !s.reaches(r, i.cloudID)) {
 		return gatewayError(http.StatusUnauthorized, "Unauthorized; scope does not match").
 			with("X-Failure-Category", "FAILURE_CLIENT_SCOPE_CHECK")
 	}

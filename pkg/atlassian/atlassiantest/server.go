@@ -19,6 +19,8 @@ const (
 	DefaultServiceToken = "simulated-service-account-api-token"
 	DefaultClientID     = "simulated-client-id"
 	DefaultClientSecret = "simulated-client-secret"
+	DefaultAppID        = "simulated-app-id"
+	DefaultAppSecret    = "simulated-app-secret"
 )
 
 // Options describe a server. The zero value is complete.
@@ -44,6 +46,8 @@ type Options struct {
 	ServiceToken string
 	// ClientID and ClientSecret are a service account's OAuth 2.0 credential.
 	ClientID, ClientSecret string
+	// AppID and AppSecret are an app's that acts with a person's consent (3LO).
+	AppID, AppSecret string
 	// TokenLifetime is how long an issued access token lives on the server's
 	// clock; 60 minutes by default.
 	TokenLifetime time.Duration
@@ -84,6 +88,8 @@ func New(o Options) *Server {
 		{&o.ServiceToken, DefaultServiceToken},
 		{&o.ClientID, DefaultClientID},
 		{&o.ClientSecret, DefaultClientSecret},
+		{&o.AppID, DefaultAppID},
+		{&o.AppSecret, DefaultAppSecret},
 	}
 	for _, d := range defaults {
 		if *d.field == "" {

@@ -143,3 +143,12 @@ func TestAWalkByOffsetReadsEveryRecordOnce(t *testing.T) {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+// array decodes a list of objects.
+func (a answer) array(t *testing.T) (out []map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal(a.body, &out); err != nil {
+		t.Fatalf("the answer is no list: %v\n%.300s", err, a.body)
+	}
+	return out
+}

@@ -126,6 +126,7 @@ func introduction(s *Server, base string, o SimulateOptions) string {
 	fmt.Fprintf(&b, "  classic API token     %s   (site)\n", c.ClassicToken)
 	fmt.Fprintf(&b, "  scoped API token      %s   (gateway)\n", c.ScopedToken)
 	fmt.Fprintf(&b, "  service account       client_id %s, client_secret %s\n", c.ClientID, c.ClientSecret)
+	fmt.Fprintf(&b, "  OAuth app (3LO)       client_id %s, client_secret %s\n", c.AppID, c.AppSecret)
 	fmt.Fprintf(&b, "\nconf.yaml:\n\n")
 	fmt.Fprintf(&b, "init_config:\ninstances:\n")
 	fmt.Fprintf(&b, "  - site: %s\n    gateway: %s\n    auth_server: %s\n", base, base, base)

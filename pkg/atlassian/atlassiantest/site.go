@@ -2,6 +2,7 @@ package atlassiantest
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -14,12 +15,17 @@ type resource struct {
 	AvatarURL string   `json:"avatarUrl"`
 }
 
-// resources lists the site once for each product that the scopes concern: the
-// same id may come twice, as it does at Atlassian.
-func (s *Server) resources(scopes []string) reply {
-	site := s.siteURL()
-	_, host, _ := strings.Cut(site, "://")
-	name, _, _ := strings.Cut(host, ".")
+// resources lists each site once for each product that the scopes concern: the
+// same id may come twice, as it does at Atlassian. A service account reaches
+// the one site, a person's consent those that were consented to.
+func (s *Server) resources(r *http.Request, scopes []string) reply {
+	sites := []Site{s.ownSite()}
+	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	s.mu.Lock()
+	if g := s.access.issued[token].grant; g != nil {
+		sites = slices.Clone(g.sites)
+	}
+	s.mu.Unlock()
 	out := []resource{}
 	for _, product := range []string{Jira, Confluence} {
 		var mine []string
@@ -28,12 +34,25 @@ func (s *Server) resources(scopes []string) reply {
 				mine = append(mine, scope)
 			}
 		}
-		if len(mine) > 0 {
-			out = append(out, resource{s.o.CloudID, site, name, mine, site + "/avatars/240/flag.png"})
+		for _, site := range sites {
+			if len(mine) > 0 {
+				out = append(out, resource{site.CloudID, site.URL, site.name(), mine, site.URL + "/avatars/240/flag.png"})
+			}
 		}
 	}
 	return jsonReply(http.StatusOK, out)
 }
+
+// Site is a site as the consent page offers it.
+type Site struct{ CloudID, URL string }
+
+func (s Site) name() string {
+	_, host, _ := strings.Cut(s.URL, "://")
+	name, _, _ := strings.Cut(host, ".")
+	return name
+}
+
+func (s *Server) ownSite() Site { return Site{s.o.CloudID, s.siteURL()} }
 
 // permissions answers Jira's mypermissions with the one that audit records need.
 func (s *Server) permissions(admin bool) reply {
