@@ -11,27 +11,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
-)
-
-const (
-	// expiryMargin is how long before its end a token is no longer used.
-	expiryMargin = time.Minute
-	// defaultLifetime is assumed of a token that does not say; Atlassian
-	// documents 60 minutes for service accounts.
-	defaultLifetime = 30 * time.Minute
-	// maxLifetime is the longest that is believed.
-	maxLifetime = 24 * time.Hour
-	// maxTokenWait caps what the token endpoint may ask for.
-	maxTokenWait = 6 * time.Hour
-	// defaultTokenWait is the wait on 429 without a length.
-	defaultTokenWait = time.Minute
 )
 
 // ClientCredentialsOptions are what the credential service_account needs.
@@ -59,12 +43,12 @@ type ClientCredentialsOptions struct {
 type ClientCredentials struct {
 	// ask asks for a token; it knows the secret, and shows nothing of it when it
 	// is printed.
-	ask     func(context.Context) (*oauth2.Token, error)
-	server  allowed
-	allowed allowed
-	store   *Store
-	key     string
-	now     func() time.Time
+	ask      func(context.Context) (*oauth2.Token, error)
+	endpoint endpoint
+	allowed  allowed
+	store    *Store
+	key      string
+	now      func() time.Time
 
 	mu       sync.Mutex
 	token    storedToken
@@ -82,10 +66,7 @@ func NewClientCredentials(o ClientCredentialsOptions) (*ClientCredentials, error
 	case o.Now == nil:
 		return nil, errors.New("auth: no clock given")
 	}
-	if o.AuthServer == nil {
-		o.AuthServer = &url.URL{Scheme: "https", Host: "auth.atlassian.com"}
-	}
-	server, err := newAllowed([]*url.URL{o.AuthServer})
+	server, err := newEndpoint(o.AuthServer, o.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -93,22 +74,20 @@ func NewClientCredentials(o ClientCredentialsOptions) (*ClientCredentials, error
 	if err != nil {
 		return nil, err
 	}
-	endpoint := &url.URL{Scheme: o.AuthServer.Scheme, Host: o.AuthServer.Host, Path: o.AuthServer.Path}
-	endpoint = endpoint.JoinPath("oauth", "token")
 	config := clientcredentials.Config{
 		ClientID:     o.ClientID,
 		ClientSecret: o.ClientSecret.Reveal(),
-		TokenURL:     endpoint.String(),
+		TokenURL:     server.token,
 		// Detecting the style means asking twice.
 		AuthStyle: oauth2.AuthStyleInParams,
 	}
 	return &ClientCredentials{
-		ask:     config.Token,
-		server:  server,
-		allowed: a,
-		store:   o.Store,
-		key:     tokenKey(endpoint.String(), o.ClientID, o.ClientSecret.Reveal()),
-		now:     o.Now,
+		ask:      config.Token,
+		endpoint: server,
+		allowed:  a,
+		store:    o.Store,
+		key:      tokenKey(server.token, o.ClientID, o.ClientSecret.Reveal()),
+		now:      o.Now,
 	}, nil
 }
 
@@ -148,44 +127,7 @@ func (c *ClientCredentials) Warnings() []string {
 // base too. Where a token that was kept is answered with 401, a new one is
 // fetched and the request sent again, once.
 func (c *ClientCredentials) RoundTripper(base http.RoundTripper) http.RoundTripper {
-	return &bearer{c: c, base: base}
-}
-
-type bearer struct {
-	c    *ClientCredentials
-	base http.RoundTripper
-}
-
-// CloseIdleConnections passes the call on.
-func (b *bearer) CloseIdleConnections() { closeIdle(b.base) }
-
-func (b *bearer) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := b.c.allowed.check(req); err != nil {
-		closeBody(req)
-		return nil, err
-	}
-	token, kept, err := b.c.get(req.Context(), b.base, "")
-	if err != nil {
-		closeBody(req)
-		return nil, err
-	}
-	resp, err := b.send(req, token)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized || !kept || req.Body != nil && req.Body != http.NoBody {
-		return resp, err
-	}
-	// Revoked, perhaps, with all tokens of the account: a new one tells.
-	_ = resp.Body.Close() // its content does not matter any more
-	fresh, _, err := b.c.get(req.Context(), b.base, token)
-	if err != nil {
-		return nil, err
-	}
-	return b.send(req, fresh)
-}
-
-func (b *bearer) send(req *http.Request, token string) (*http.Response, error) {
-	req = req.Clone(req.Context())
-	req.Header.Set("Authorization", "Bearer "+token)
-	return b.base.RoundTrip(req)
+	return &bearer{tokens: c, allowed: c.allowed, base: base}
 }
 
 // get is a usable token. kept is true for one that was not fetched by this
@@ -239,113 +181,19 @@ func (c *ClientCredentials) warn(w string) {
 }
 
 func (c *ClientCredentials) fetch(ctx context.Context, base http.RoundTripper) (storedToken, error) {
-	client := &http.Client{
-		Transport:     &guarded{base: base, allowed: c.server, attach: func(*http.Request) {}},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	before := c.now()
-	t, err := c.ask(context.WithValue(ctx, oauth2.HTTPClient, client))
+	t, err := c.ask(c.endpoint.through(ctx, base))
 	if err != nil {
-		return storedToken{}, c.judge(ctx, err)
+		return storedToken{}, c.endpoint.judge(ctx, err, clientRefused)
 	}
-	if t.TokenType != "" && !strings.EqualFold(t.TokenType, "bearer") {
-		return storedToken{}, &Error{code: CodeTokenInvalid,
-			what: "the authorisation server issued a token of an unknown type",
-			next: "check `auth_server`", person: true}
+	if err := checkType(t); err != nil {
+		return storedToken{}, err
 	}
-	// x/oauth2 counts from the system's clock; this counts from ours, and from
-	// before the question, so that the token never seems to live longer than it does.
 	return storedToken{AccessToken: t.AccessToken, Expiry: before.Add(lifetimeOf(t)).UTC()}, nil
 }
 
-// lifetimeOf is expires_in, seconds as a number or a string.
-func lifetimeOf(t *oauth2.Token) time.Duration {
-	seconds, err := strconv.ParseFloat(fmt.Sprint(t.Extra("expires_in")), 64)
-	if err != nil || !(seconds > 0) {
-		return defaultLifetime
-	}
-	return time.Duration(min(seconds, maxLifetime.Seconds()) * float64(time.Second))
-}
-
-// judge is the verdict on a failed request for a token. Nothing of the
-// answer's body is kept but the error code that RFC 6749 defines.
-func (c *ClientCredentials) judge(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("fetch a token: %w", ctx.Err())
-	}
-	server := c.serverName()
-	var own *Error
-	if errors.As(err, &own) {
-		return own
-	}
-	var answer *oauth2.RetrieveError
-	if errors.As(err, &answer) && answer.Response != nil {
-		return c.judgeAnswer(server, answer)
-	}
-	var urlErr *url.Error
-	if errors.As(err, &urlErr) {
-		// A failure of the connection: left to the caller's judgement, which
-		// knows proxies, names and certificates; it does not need the URL.
-		return fmt.Errorf("fetch a token from %s: %w", server, urlErr.Err)
-	}
-	return &Error{code: CodeTokenInvalid,
-		what: server + " answered the request for a token with something that is no token",
-		next: "check `auth_server` and that no proxy answers in its place; the next run tries again"}
-}
-
-func (c *ClientCredentials) judgeAnswer(server string, answer *oauth2.RetrieveError) *Error {
-	status := answer.Response.StatusCode
-	code := ""
-	if slices.Contains([]string{"invalid_client", "unauthorized_client", "invalid_grant", "invalid_request",
-		"invalid_scope", "access_denied", "unsupported_grant_type"}, answer.ErrorCode) {
-		code = ", " + answer.ErrorCode
-	}
-	switch {
-	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable && answer.Response.Header.Get("Retry-After") != "":
-		until := c.now().Add(tokenWait(answer.Response.Header))
-		return &Error{code: CodeTokenWait, until: until,
-			what: fmt.Sprintf("%s wants to be left alone (status %d)", server, status),
-			next: "no token is asked for before " + until.UTC().Format(time.RFC3339) + "; nothing is lost"}
-	case status >= 500:
-		return &Error{code: CodeTokenServer,
-			what: fmt.Sprintf("%s is unavailable (status %d)", server, status),
-			next: "nothing is lost; the next run tries again"}
-	case status >= 300 && status < 400:
-		return &Error{code: CodeTokenRedirect, person: true,
-			what: fmt.Sprintf("%s redirects the request for a token (status %d), which is not followed with a secret", server, status),
-			next: "check `auth_server`"}
-	case status == http.StatusBadRequest, status == http.StatusUnauthorized, status == http.StatusForbidden,
-		status >= 200 && status < 300:
-		return &Error{code: CodeClient, person: true,
-			what: fmt.Sprintf("%s refuses the client id or secret (status %d%s)", server, status, code),
-			next: "check `client_id` and `client_secret`; a new credential for the service account is made at https://admin.atlassian.com under Directory, Service accounts"}
-	}
-	return &Error{code: CodeTokenInvalid, person: true,
-		what: fmt.Sprintf("%s did not understand the request for a token (status %d%s)", server, status, code),
-		next: "check `auth_server`"}
-}
-
-func (c *ClientCredentials) serverName() string {
-	for o := range c.server {
-		return o.host
-	}
-	return "the authorisation server"
-}
-
-// tokenWait reads Retry-After: seconds, or a moment, which is taken relative to
-// the answer's own Date.
-func tokenWait(h http.Header) time.Duration {
-	v := strings.TrimSpace(h.Get("Retry-After"))
-	if n, err := strconv.ParseInt(v, 10, 64); err == nil && n >= 0 {
-		return max(time.Second, time.Duration(min(n, int64(maxTokenWait/time.Second)))*time.Second)
-	}
-	at, err := http.ParseTime(v)
-	if err != nil {
-		return defaultTokenWait
-	}
-	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return defaultTokenWait
-	}
-	return min(max(at.Sub(date), time.Second), maxTokenWait)
+func clientRefused(server string, status int, code, _ string) *Error {
+	return &Error{code: CodeClient, person: true,
+		what: fmt.Sprintf("%s refuses the client id or secret (status %d%s)", server, status, code),
+		next: "check `client_id` and `client_secret`; a new credential for the service account is made at https://admin.atlassian.com under Directory, Service accounts"}
 }

@@ -14,6 +14,11 @@ const (
 	CodeTokenInvalid  = "token_invalid"       // the token endpoint answered with something else
 	CodeTokenStore    = "token_store_refused" // the token file is not safe to use
 	CodeTokenRedirect = "token_redirect"      // the token endpoint redirects
+	CodeTokenBusy     = "token_busy"          // another process is at the token file
+	CodeNoConsent     = "no_consent"          // nobody has consented for this site yet
+	CodeConsentEnded  = "consent_ended"       // the refresh token is not taken any more: consent again
+	CodeConsentCode   = "consent_code"        // the code that a consent gave was refused
+	CodeConsentDenied = "consent_denied"      // the person did not consent
 )
 
 // Error is a failure to attach a credential. It holds no secret.
