@@ -58,9 +58,14 @@ func Failures() []Failure {
 		{atlassian.CodeCaptcha, "Atlassian wants a person to solve a CAPTCHA", "sign in as the account in a browser once, or let an administrator reset its failed login count"},
 		{atlassian.CodeBasicDisabled, "The instance takes no user name and password", "use a personal access token"},
 		{auth.CodeClient, "The authorisation server refuses the client id or the secret", newClient},
+		{auth.CodeNoConsent, "Nobody has consented yet", "run `authorize`, as the message says"},
+		{auth.CodeConsentEnded, "The consent has ended", "run `authorize` again, as the message says; no record is lost meanwhile"},
+		{auth.CodeConsentCode, "The code that a consent gave was refused", "run `authorize` again: a code is good once, and for a few minutes"},
+		{auth.CodeConsentDenied, "The consent was not given", "run `authorize` again, choose the site and press Accept"},
 		{atlassian.CodeCredential, "The credential could not be attached to the request", "check `auth`"},
 		{auth.CodeOrigin, "A request was not sent, because the credential is not meant for its address", "check `site`, `gateway` and `auth_server`"},
 		{auth.CodeTokenStore, "The file of issued tokens is not safe to use", "look at who made it; remove it if in doubt: tokens are issued anew"},
+		{auth.CodeTokenBusy, "Another process is renewing the token", "nothing: the next run tries again; if it stays so, find the process atlassian-audit-records that hangs, and end it"},
 
 		// What the account may do.
 		{atlassian.CodeNotAdmin, "The account may not read the audit log", "give it the permission that the message names; if it has that, check that it may use the product and that the site is on a paid plan"},

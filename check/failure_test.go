@@ -210,6 +210,11 @@ func failures() []failing {
 var unreachable = map[string]string{
 	atlassian.CodeCredential: "an instance cannot be configured without a credential",
 	auth.CodeOrigin:          "every request that the client builds goes to the site, the gateway or the authorisation server",
+	auth.CodeNoConsent:       "auth.type oauth",
+	auth.CodeConsentEnded:    "auth.type oauth",
+	auth.CodeTokenBusy:       "auth.type oauth",
+	auth.CodeConsentCode:     "authorize says it, not a run",
+	auth.CodeConsentDenied:   "authorize says it, not a run",
 	CodeDiskFull:             "it takes a disk that is full: TestAFullDiskIsASentence",
 	CodeLogsEntry:            "the Agent does not tell a check about its logs section: diagnose does",
 	CodeAgentFiles:           "the Agent does not tell a check about its files: diagnose does",

@@ -12,23 +12,32 @@ import (
 	"syscall"
 )
 
-// checkRights refuses a folder that is not ours or that others may write to.
+// checkRights refuses a folder that is not ours or that others may write to,
+// and closes one that others may read.
 func checkRights(path string, info fs.FileInfo) error {
+	open, err := judgeRights(path, info)
+	if err != nil || !open {
+		return err
+	}
+	if err := os.Chmod(path, 0o700); err != nil {
+		return fmt.Errorf("close the folder %s to others: %w", path, errors.Unwrap(err))
+	}
+	return nil
+}
+
+// judgeRights refuses a folder that is not ours or that others may write to,
+// and tells whether they may read it.
+func judgeRights(path string, info fs.FileInfo) (open bool, err error) {
 	us := os.Geteuid()
 	if owner, ok := ownerOf(info); ok && owner != us {
-		return fmt.Errorf("%s belongs to %s, and this process runs as %s: run it as %s (sudo -u %s …), or give the folder away with: chown -R %s %s",
+		return false, fmt.Errorf("%s belongs to %s, and this process runs as %s: run it as %s (sudo -u %s …), or give the folder away with: chown -R %s %s",
 			path, userName(owner), userName(us), userName(owner), userName(owner), userName(us), path)
 	}
 	mode := info.Mode().Perm()
-	switch {
-	case mode&0o022 != 0:
-		return fmt.Errorf("%s may be written to by others (mode %04o), who may have put anything there: look at what is in it, then: chmod -R go= %s", path, mode, path)
-	case mode&0o055 != 0:
-		if err := os.Chmod(path, 0o700); err != nil {
-			return fmt.Errorf("close the folder %s to others: %w", path, errors.Unwrap(err))
-		}
+	if mode&0o022 != 0 {
+		return false, fmt.Errorf("%s may be written to by others (mode %04o), who may have put anything there: look at what is in it, then: chmod -R go= %s", path, mode, path)
 	}
-	return nil
+	return mode&0o055 != 0, nil
 }
 
 // ownerOf is the user id of a file's owner.
