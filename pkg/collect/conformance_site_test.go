@@ -393,7 +393,7 @@ func form(text []byte, dates []string) string {
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return value(text)
 	}
-	left := append([]string{"timestamp", "ddsource", "service", "ddtags", "atlassian"}, dates...)
+	left := append([]string{"timestamp", "ddsource", "service", "ddtags", "usr", "network", "evt", "atlassian"}, dates...)
 	var b strings.Builder
 	for d.More() {
 		name, err := d.Token()
