@@ -43,6 +43,10 @@ type layout struct {
 	places []place
 	// inside tells that private addresses are the people's own.
 	inside bool
+	// date reads the field that dates a record; nil is parseDate.
+	date func(raw []byte) (ms int64, ok bool)
+	// keys hash what identifies a record without an id; nil is decoder.keys.
+	keys func(*decoder, audit.Record) audit.Keys
 }
 
 // Failures of a decoder. They never quote the text.
@@ -178,9 +182,16 @@ func (d *decoder) record() audit.Record {
 		return audit.Record{}
 	}
 	r := audit.Record{Raw: d.b[start:d.i:d.i]}
-	r.Millis, r.Dated = parseDate(d.fields[slotDate].raw)
+	date, keys := parseDate, (*decoder).keys
+	if d.layout.date != nil {
+		date = d.layout.date
+	}
+	if d.layout.keys != nil {
+		keys = d.layout.keys
+	}
+	r.Millis, r.Dated = date(d.fields[slotDate].raw)
 	if r.ID = parseID(d.fields[slotID].raw); r.ID == "" {
-		r.Keys = d.keys(r)
+		r.Keys = keys(d, r)
 	}
 	r.Facts = d.facts(start)
 	return r

@@ -227,6 +227,10 @@ func appendTags(dst []byte, o LineOptions) []byte {
 		dst = appendEscaped(dst, strings.ReplaceAll(tag, ",", "_"))
 		dst = append(dst, ',')
 	}
+	if o.Stream.Path != "" {
+		dst = append(dst, "context_path:"...)
+		dst = append(appendEscaped(dst, strings.ReplaceAll(o.Stream.Path, ",", "_")), ',')
+	}
 	if o.Stream.Site != "" {
 		dst = append(dst, "site:"...)
 		return appendEscaped(dst, o.Stream.Site)

@@ -59,6 +59,8 @@ type Position struct {
 	// whether the credential works on "site" or "gateway".
 	CloudID string `json:"cloud_id,omitempty"`
 	Route   string `json:"route,omitempty"`
+	// Asked are the last questions to a source that writes records of them.
+	Asked []Asked `json:"asked,omitempty"`
 	// File is the spool file being appended to, End its length in bytes and
 	// FileSince its creation (wall clock). An empty File means none.
 	File      string `json:"file,omitempty"`

@@ -22,6 +22,24 @@ type Record struct {
 	Keys Keys
 	// Facts are where in Raw it stands who did what, and where from.
 	Facts Facts
+	// Own is true for a record that the source wrote because of a question of
+	// ours: it is remembered like any other, and not delivered.
+	Own bool
+}
+
+// Asked is a question that a source may have written a record of, which is to
+// be recognised when it appears. Times are milliseconds since the epoch by the
+// source's clock as far as it is known.
+type Asked struct {
+	// At is when the question was sent, Until when its answer was there.
+	At    int64 `json:"at"`
+	Until int64 `json:"until"`
+	// Count is the number of records in the answer; below 0 where that is not
+	// known, because no whole answer came.
+	Count int `json:"count"`
+	// Record is the fingerprint of the record that was taken for this question's;
+	// empty as long as there was none.
+	Record string `json:"record,omitempty"`
 }
 
 // Time is the record's own time in UTC.

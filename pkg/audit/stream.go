@@ -18,6 +18,9 @@ func (p Product) LogSource() string { return string(p) + "-audit-records" }
 type Stream struct {
 	// Site is the site's host in lower case, with its port where it has one.
 	Site string
+	// Path is the context path below which the product lies on Data Center, "/jira";
+	// empty where there is none.
+	Path string
 	// CloudID is the Cloud site's id, a UUID; empty on Data Center.
 	CloudID string
 	// Product is the product whose records these are.
@@ -25,10 +28,11 @@ type Stream struct {
 }
 
 // Scope is the part of every record_id that the stream's records share:
-// "<cloudId or host>:<product>".
+// "<cloudId or host>:<product>". A context path is part of the host: two
+// programs may share one.
 func (s Stream) Scope() string {
 	if s.CloudID != "" {
 		return s.CloudID + ":" + string(s.Product)
 	}
-	return s.Site + ":" + string(s.Product)
+	return s.Site + s.Path + ":" + string(s.Product)
 }

@@ -87,6 +87,7 @@ func (c *Collector) Wait(until time.Time, reason string) error {
 // Save commits what is known and not durable yet, if it matters: what SetSite
 // said, or since when records are missing.
 func (c *Collector) Save() error {
+	c.p.Asked = c.asked(c.p.Asked)
 	if c.failed != nil || same(c.durable, c.p) {
 		return c.failed
 	}
@@ -142,6 +143,7 @@ func (c *Collector) commit(next audit.Position, emitted []audit.Seen, lines []by
 		next.File, next.End, next.FileSince = place.File, place.Offset+int64(len(lines)), since
 		change.Batch = &audit.Batch{Place: place, Lines: lines}
 	}
+	next.Asked = c.asked(next.Asked)
 	if f := c.forgettable(next); f-next.Forgotten >= forgetStep || next.Forgotten == 0 && f > next.Floor {
 		next.Forgotten, change.Forget = f, f
 	}
@@ -182,6 +184,14 @@ func (c *Collector) forgettable(p audit.Position) int64 {
 	return max(f, p.Floor, p.Forgotten)
 }
 
+// asked are the questions to be remembered, where the source says so.
+func (c *Collector) asked(was []audit.Asked) []audit.Asked {
+	if s, ok := c.source.(interface{ Asked() []audit.Asked }); ok {
+		return s.Asked()
+	}
+	return was
+}
+
 // notice adds a sentence once.
 func (c *Collector) notice(sentence string) {
 	if !slices.Contains(c.summary.Notices, sentence) {
@@ -216,7 +226,7 @@ func complete(p audit.Position, iv audit.Interval, cut int64, isCut bool) audit.
 // same reports whether committing b where a is durable would change nothing
 // that matters.
 func same(a, b audit.Position) bool {
-	lists := slices.Equal(a.Covered, b.Covered) && slices.Equal(a.Recheck, b.Recheck) && slices.Equal(a.Cuts, b.Cuts)
+	lists := slices.Equal(a.Asked, b.Asked) && slices.Equal(a.Covered, b.Covered) && slices.Equal(a.Recheck, b.Recheck) && slices.Equal(a.Cuts, b.Cuts)
 	// LiveAt is kept to within five minutes, so that an idle run writes nothing.
 	fresh := b.LiveAt-a.LiveAt < 5*time.Minute.Milliseconds() && b.LiveAt >= a.LiveAt
 	return lists && fresh && a.Floor == b.Floor && a.FloorSet == b.FloorSet && a.Upper == b.Upper && a.UpperSet == b.UpperSet &&

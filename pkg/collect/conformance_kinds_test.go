@@ -31,6 +31,14 @@ type kind struct {
 	open func(ctx context.Context, s *site, p audit.Position) (opened, error)
 }
 
+// stride is how far apart the requests and operations lie that are tried in turn.
+func (k kind) stride() int {
+	if k.light {
+		return 5
+	}
+	return 1
+}
+
 // opened is a source in one run.
 type opened struct {
 	source interface {
@@ -52,6 +60,22 @@ var kinds = []kind{
 	{
 		name: "confluence", product: audit.Confluence, dates: []string{"creationDate"},
 		server: cloud, open: openCloud,
+	},
+	{
+		name: "jira data center", product: audit.Jira, dates: []string{"timestamp"},
+		server: dataCenter(false), open: openDataCenter,
+	},
+	{
+		name: "confluence data center", product: audit.Confluence, dates: []string{"timestamp"}, light: true,
+		server: dataCenter(false), open: openDataCenter,
+	},
+	{
+		name: "jira server", product: audit.Jira, ids: true, dates: []string{"created"}, light: true,
+		server: dataCenter(true), open: openDataCenter,
+	},
+	{
+		name: "confluence server", product: audit.Confluence, dates: []string{"creationDate"}, light: true,
+		server: dataCenter(true), open: openDataCenter,
 	},
 }
 
@@ -82,6 +106,32 @@ func openCloud(ctx context.Context, s *site, p audit.Position) (opened, error) {
 	return opened{
 		source: client.Source(s.product, id, p.Route),
 		stream: audit.Stream{Site: "example.atlassian.net", CloudID: id, Product: s.product},
+		now:    client.Now,
+	}, nil
+}
+
+// dataCenter is a Data Center, or one so old that it has only what was there
+// before the events.
+func dataCenter(old bool) func(seed uint64) *atlassiantest.Server {
+	return func(seed uint64) *atlassiantest.Server {
+		return atlassiantest.New(atlassiantest.Options{Seed: seed, Now: time.Now, DataCenter: &atlassiantest.DataCenter{Old: old}})
+	}
+}
+
+func openDataCenter(_ context.Context, s *site, p audit.Position) (opened, error) {
+	o := s.Options().DataCenter
+	at := &url.URL{Scheme: "https", Host: "products.example.com", Path: o.Paths[string(s.product)]}
+	credential, err := auth.NewPersonalAccessToken(auth.Secret(o.PersonalToken), at)
+	if err != nil {
+		return opened{}, err
+	}
+	client, err := atlassian.New(atlassian.Options{Site: at, Transport: s.Transport(), Credential: credential, Now: time.Now, RequestsPerSecond: -1})
+	if err != nil {
+		return opened{}, err
+	}
+	return opened{
+		source: client.DataCenter(atlassian.DataCenterOptions{Product: s.product, Route: p.Route, Asked: p.Asked}),
+		stream: audit.Stream{Site: "products.example.com", Path: at.Path, Product: s.product},
 		now:    client.Now,
 	}, nil
 }

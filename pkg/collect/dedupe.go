@@ -165,8 +165,13 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 	c.buf = c.buf[:0]
 	emitted := make([]audit.Seen, 0, len(out)+len(goneOnes))
 	o := audit.LineOptions{Stream: c.o.Stream, Service: c.o.Service, Tags: c.o.Tags, NowMillis: c.o.Now().UnixMilli()}
-	late, undated, truncated := 0, 0, 0
+	late, undated, truncated, own := 0, 0, 0, 0
 	for _, f := range out {
+		if f.record.Own {
+			own++
+			emitted = append(emitted, f.record.Seen())
+			continue
+		}
 		id := audit.RecordID(c.o.Stream, f.record, f.occurrence)
 		var info audit.LineInfo
 		c.buf, info = audit.Line(c.buf, f.record, id, o)
@@ -187,7 +192,8 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 	if err := c.commit(next, append(emitted, goneOnes...), c.buf); err != nil {
 		return err
 	}
-	c.summary.Records += len(out)
+	c.summary.Records += len(out) - own
+	c.summary.Own += own
 	c.summary.Late += late
 	c.summary.Undated += undated
 	c.summary.Truncated += truncated

@@ -15,6 +15,10 @@ type Source interface {
 	// bool) answering true says that Atlassian wants to be left alone until
 	// then; one whose method TooLarge() bool answers true, that the answer was
 	// too large and fewer records should be asked for.
+	//
+	// A source that writes records of the questions it is asked marks these as Own,
+	// and may have a method Asked() []audit.Asked: what it answers is kept with
+	// the position, for the source of the next run.
 	Page(ctx context.Context, q audit.Query) (audit.Page, error)
 }
 
@@ -84,6 +88,8 @@ type Summary struct {
 	Duplicates int
 	// Late records were too old, or dated too far ahead, for an official date.
 	Late int
+	// Own records were written because of our own questions, and left out.
+	Own int
 	// Undated records had no readable time. Truncated lines were too long.
 	Undated   int
 	Truncated int

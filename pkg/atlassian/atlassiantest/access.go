@@ -25,6 +25,8 @@ const (
 	ServiceToken                   // ServiceToken as a bearer token, at the gateway
 	Client                         // ClientID and ClientSecret, at the authorisation server
 	App                            // AppID and AppSecret, at the authorisation server, with a person's consent
+	Password                       // DataCenter.Username and Password, at a Data Center
+	Personal                       // DataCenter.PersonalToken as a bearer token, at a Data Center
 	credentials
 )
 
@@ -55,6 +57,7 @@ type access struct {
 	issued  map[string]issued
 	n       uint64 // tokens and codes ever issued
 	consent consents
+	wrong   int // wrong passwords in a row, at a Data Center
 }
 
 // issued is an access token that the authorisation server gave out.
@@ -68,7 +71,12 @@ type issued struct {
 
 func newAccess(o Options) access {
 	a := access{denied: map[string]Denial{}, issued: map[string]issued{}, consent: newConsents()}
-	a.secret = [credentials]string{o.ClassicToken, o.ScopedToken, o.ServiceToken, o.ClientSecret, o.AppSecret}
+	a.secret = [credentials]string{
+		Classic: o.ClassicToken, Scoped: o.ScopedToken, ServiceToken: o.ServiceToken, Client: o.ClientSecret, App: o.AppSecret,
+	}
+	if o.DataCenter != nil {
+		a.secret[Password], a.secret[Personal] = o.DataCenter.Password, o.DataCenter.PersonalToken
+	}
 	for c := range a.scopes {
 		a.scopes[c] = []string{ScopeJiraAudit, ScopeJiraUser, ScopeConfluenceAudit}
 	}
@@ -145,6 +153,9 @@ func (s *Server) authenticate(r *http.Request, route Route) (right, scoped bool,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := &s.access
+	if s.o.DataCenter != nil {
+		return s.authenticateDataCenter(r), false, nil
+	}
 	if email, token, ok := r.BasicAuth(); ok {
 		c := Classic
 		if route == RouteGateway {

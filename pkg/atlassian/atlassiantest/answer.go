@@ -70,7 +70,7 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // serve answers one request.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, routes []Route) {
-	info := identify(r)
+	info := s.identify(r)
 	info.AuthRight, _, _ = s.authenticate(r, info.Route) // once more after the hooks, which may change it
 	for _, hook := range s.begin(&info) {
 		hook(info)
@@ -170,7 +170,11 @@ func (s *Server) render(b []byte, r *http.Request, info RequestInfo, rep reply, 
 		p.seqs, p.count = nil, 0
 	}
 	var l links
-	if st.product == Confluence {
+	if st.form.events {
+		if d.next != nil {
+			l.next = *d.next
+		}
+	} else if st.product == Confluence {
 		l = s.links(r, info, p, &k)
 		if d.next != nil {
 			l.next = *d.next
@@ -184,7 +188,9 @@ func (s *Server) render(b []byte, r *http.Request, info RequestInfo, rep reply, 
 	defer st.mu.Unlock()
 	st.last = &answered{page: *p, info: info}
 	b, shown = st.appendList(b, d)
-	if st.product == Confluence {
+	if st.form.events {
+		b = s.eventsTail(b, st, p, &k, l.next)
+	} else if st.product == Confluence {
 		b = confluenceTail(b, p, &k, l)
 	} else {
 		b = append(b, '}')
@@ -208,14 +214,17 @@ func (s *Server) render(b []byte, r *http.Request, info RequestInfo, rep reply, 
 func (st *store) appendList(b []byte, d *damage) (body []byte, shown []uint32) {
 	p := &st.last.page
 	open := `{"results":`
-	if st.product == Jira {
+	if st.form.events {
+		open = `{"entities":`
+	} else if st.product == Jira {
 		b = jiraHead(b, p, &st.quirks)
 		open = `,"records":`
 	}
 	switch d.list {
 	case listMissing:
-		// Confluence's list comes first: what follows it begins with a comma.
-		if st.product == Confluence {
+		// Confluence's and Data Center's list comes first: what follows it begins
+		// with a comma.
+		if st.product == Confluence || st.form.events {
 			b = append(b, `{"version":1`...)
 		}
 		return b, nil

@@ -76,12 +76,16 @@ type RequestInfo struct {
 func (i RequestInfo) Audit() bool { return i.Kind == KindAudit || i.Kind == KindAuditSince }
 
 // identify tells what a request is about from its method and path.
-func identify(r *http.Request) RequestInfo {
+func (s *Server) identify(r *http.Request) RequestInfo {
 	i := RequestInfo{
 		Method: r.Method, Host: r.Host, Path: r.URL.Path, RawQuery: r.URL.RawQuery,
 		Route: RouteSite, Kind: KindOther, Auth: authKind(r),
 	}
 	path := i.Path
+	if s.o.DataCenter != nil {
+		s.o.DataCenter.identify(&i)
+		return i
+	}
 	switch path {
 	case "/oauth/token":
 		i.Route, i.Kind = RouteAuth, KindToken

@@ -13,6 +13,7 @@ type query struct {
 	asked          int  // the limit as it was asked for
 	limit          int  // the limit as the product applies it
 	nothing        bool // no record whatever the bounds say
+	after          *cursor
 }
 
 // page is one answer's list, and the numbers that go with it.
@@ -35,6 +36,9 @@ func (st *store) page(q query) page {
 	}
 	p := page{query: q, held: len(st.index)}
 	lo, hi := st.bounds(q)
+	if q.after != nil {
+		lo, hi = st.behind(*q.after, lo, hi)
+	}
 	p.count = hi - lo
 	p.start = q.offset
 	if k.RowsPastEnd && p.start >= p.count {

@@ -55,6 +55,18 @@ type Quirks struct {
 	// instead of an empty one (seen in other Confluence endpoints).
 	RowsPastEnd bool
 
+	// SearchEvents lets Data Center write a record of every search of its audit
+	// log, as it does. Tests that do not want to be disturbed leave it out.
+	SearchEvents bool
+	// WriteDelay is how much later than its date such a record is shown: Data
+	// Center writes its audit log asynchronously.
+	WriteDelay time.Duration
+	// NoCursor leaves pageCursor out of Data Center's answers.
+	NoCursor bool
+	// CursorIgnoresBounds lets a pageCursor override the bounds of a query at
+	// Data Center, whose own links leave them out.
+	CursorIgnoresBounds bool
+
 	// DateFormat chooses how dates are written.
 	DateFormat DateFormat
 	// ClockSkew is added to the Date header and to nothing else.

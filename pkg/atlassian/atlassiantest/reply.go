@@ -72,6 +72,9 @@ const loginPage = `<!DOCTYPE html><html><head><title>Log in with Atlassian accou
 // reply answers a request as Atlassian would. The order in which it refuses is
 // Atlassian's: who, with which scope, with which permission, with what words.
 func (s *Server) reply(r *http.Request, i RequestInfo, routes []Route) reply {
+	if s.o.DataCenter != nil {
+		return s.dataCenterReply(r, i)
+	}
 	if !slices.Contains(routes, i.Route) {
 		return gatewayError(http.StatusNotFound, "Not Found")
 	}

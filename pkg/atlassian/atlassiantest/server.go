@@ -21,6 +21,9 @@ const (
 	DefaultClientSecret = "simulated-client-secret"
 	DefaultAppID        = "simulated-app-id"
 	DefaultAppSecret    = "simulated-app-secret"
+	DefaultUsername     = "audit"
+	DefaultPassword     = "simulated-password"
+	DefaultPersonal     = "simulated-personal-access-token"
 )
 
 // Options describe a server. The zero value is complete.
@@ -53,6 +56,8 @@ type Options struct {
 	TokenLifetime time.Duration
 	// LogSize bounds how many requests are remembered; 10,000 by default.
 	LogSize int
+	// DataCenter makes it a Data Center; nil is Atlassian Cloud.
+	DataCenter *DataCenter
 }
 
 // Server is a simulated Atlassian. All methods may be called at any time from
@@ -105,10 +110,11 @@ func New(o Options) *Server {
 	if o.LogSize <= 0 {
 		o.LogSize = 10000
 	}
+	o.DataCenter = o.DataCenter.withDefaults()
 	return &Server{
 		o:          o,
-		jira:       newStore(Jira, jiraForm, o.Seed),
-		confluence: newStore(Confluence, confluenceForm, o.Seed+1),
+		jira:       newStore(Jira, o.DataCenter.form(jiraForm), o.Seed),
+		confluence: newStore(Confluence, o.DataCenter.form(confluenceForm), o.Seed+1),
 		access:     newAccess(o),
 		journal:    newJournal(o.LogSize),
 		corpus:     NewCorpus(o.Seed),
@@ -193,7 +199,16 @@ func (s *Server) AddTwins(product string, n int, at time.Time) []int {
 func (s *Server) fromCorpus(product string, at time.Time) Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.corpus.Record(s.store(product).product, at)
+	return s.compose(s.corpus, product, at)
+}
+
+// compose is the next record of a corpus in the form in which the server keeps
+// its records.
+func (s *Server) compose(c *Corpus, product string, at time.Time) Record {
+	if s.o.DataCenter.events() {
+		return c.Entity(s.store(product).product, at)
+	}
+	return c.Record(s.store(product).product, at)
 }
 
 // Records are all records that the server holds or ever held, in the order of

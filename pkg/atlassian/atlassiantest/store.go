@@ -49,6 +49,9 @@ type Stored struct {
 	Served int
 	// Purged is true once retention has removed the record.
 	Purged bool
+	// Search is true for a record that the server wrote itself because somebody
+	// searched its audit log.
+	Search bool
 	// Raw is the record exactly as it would be served now.
 	Raw json.RawMessage
 }
@@ -61,6 +64,7 @@ type held struct {
 	id      int64
 	served  int32
 	purged  bool
+	search  bool
 }
 
 type rawKey struct {
@@ -85,6 +89,8 @@ type store struct {
 	ids       *rand.Rand
 	shuffles  *rand.Rand
 	last      *answered // the last list answered
+	pending   []pending // what is written and not shown yet
+	log       *auditLog // the files that every record is written to; nil for none
 }
 
 func newStore(product string, f form, seed uint64) *store {
@@ -102,6 +108,11 @@ func newStore(product string, f form, seed uint64) *store {
 func (st *store) add(recs []Record) []int {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	return st.insert(recs)
+}
+
+// insert is add with the lock held by the caller.
+func (st *store) insert(recs []Record) []int {
 	seqs := make([]int, len(recs))
 	fresh := make([]uint32, len(recs))
 	for i, r := range recs {
@@ -112,6 +123,7 @@ func (st *store) add(recs []Record) []int {
 		seqs[i] = len(st.recs)
 		fresh[i] = uint32(len(st.recs))
 		st.recs = append(st.recs, h)
+		st.log.write(st, uint32(seqs[i]))
 	}
 	slices.SortStableFunc(fresh, st.compare)
 	st.merge(fresh)
@@ -161,7 +173,11 @@ func (st *store) template(r Record) *template {
 	t := newTemplate(r.Raw, r.Verbatim, st.form)
 	if n, ok := parse(r.Raw); ok {
 		if a, ok := n.member("author"); ok {
-			if id, name := a.text(r.Raw, "accountId"), a.text(r.Raw, "displayName"); id != "" && name != "" {
+			id, name := a.text(r.Raw, "accountId"), a.text(r.Raw, "displayName")
+			if id == "" && isUserType(a.text(r.Raw, "type")) {
+				id, name = a.text(r.Raw, "id"), a.text(r.Raw, "name")
+			}
+			if id != "" && name != "" {
 				if _, met := st.names[id]; !met {
 					st.names[id] = name
 				}
@@ -226,6 +242,7 @@ func (st *store) stored(seq int) Stored {
 		Created: time.UnixMilli(h.created).UTC(),
 		Served:  int(h.served),
 		Purged:  h.purged,
+		Search:  h.search,
 		Raw:     st.appendRecord(raw, uint32(seq)),
 	}
 }

@@ -43,6 +43,7 @@ type form struct {
 	dateKey    string // "created" or "creationDate"
 	dateBefore string // the member before which the date is put
 	dateQuoted bool   // Jira writes text, Confluence a number
+	events     bool   // the entities of Data Center, dated with a "Z"
 }
 
 var (
@@ -139,6 +140,9 @@ func appendDate(b []byte, ms int64, f form, q *Quirks) []byte {
 		if f.dateQuoted {
 			format = DateOffset
 		}
+		if f.events {
+			format = DateZulu
+		}
 	}
 	at := time.UnixMilli(ms).UTC()
 	switch format {
@@ -209,6 +213,7 @@ func isPlain(s string) bool {
 func renameEdits(edits []node, t []byte, n node, p renamed) []node {
 	if n.kind == '{' {
 		author := n.text(t, "accountId") == p.account && p.account != ""
+		person := isUserType(n.text(t, "type")) && n.text(t, "id") == p.account // Data Center's
 		user := isUserType(n.text(t, "objectType")) || isUserType(n.text(t, "typeName"))
 		same := user && n.text(t, "id") == p.account
 		for _, k := range n.kids {
@@ -219,6 +224,7 @@ func renameEdits(edits []node, t []byte, n node, p renamed) []node {
 			known := slices.Contains(p.old, was) || was == p.now
 			switch {
 			case author && (k.key == "displayName" || k.key == "publicName"),
+				person && k.key == "name",
 				author && k.key == "username" && known,
 				user && k.key == "name" && known,
 				same && k.key == "name" && was != p.account:
@@ -237,4 +243,6 @@ func renameEdits(edits []node, t []byte, n node, p renamed) []node {
 	return edits
 }
 
-func isUserType(s string) bool { return s == "User" || s == "USER" || s == "user" }
+func isUserType(s string) bool {
+	return s == "User" || s == "USER" || s == "user" || s == "ApplicationUser"
+}

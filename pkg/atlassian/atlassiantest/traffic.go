@@ -110,7 +110,7 @@ func (t *Traffic) arrive(at time.Time, limit int) int {
 	}
 	recs := make([]Record, n)
 	for i := range recs {
-		recs[i] = t.corpus.Record(product, at)
+		recs[i] = t.s.compose(t.corpus, product, at)
 	}
 	t.s.Add(product, recs...)
 	t.added += n
@@ -131,7 +131,7 @@ func (s *Server) Fill(n int, span time.Duration, products ...string) {
 		for i := done; i < min(n, done+batch); i++ {
 			at := start.Add(time.Duration(float64(span) * (float64(i) + 0.5) / float64(n)))
 			product := products[i%len(products)]
-			recs[product] = append(recs[product], s.corpus.Record(product, at))
+			recs[product] = append(recs[product], s.compose(s.corpus, product, at))
 		}
 		s.mu.Unlock()
 		for product, r := range recs {
