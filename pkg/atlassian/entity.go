@@ -16,9 +16,9 @@ import (
 //
 // Neither has an id (documented: JRASERVER-78785). What identifies a record is
 // therefore chosen so that both forms of one record agree, in every language and
-// after a change of the base URL: ids and i18n keys, never labels, names that
-// have an id beside them, or addresses of pages. Where an older version gives no
-// key or id, the label or name has to do.
+// after a change of the base URL: ids, i18n keys, and the names of what was
+// affected; never labels, the author's name where there is an id, or addresses of
+// pages. Where an older version gives no key or id, the label or name has to do.
 func entityLayout() layout {
 	return layout{
 		list: "entities", slot: entitySlot, date: entityDate, keys: entityKeys,
@@ -101,7 +101,7 @@ func entityKeys(d *decoder, r audit.Record) audit.Keys {
 	}
 	fine := [][]byte{
 		plain(d.fields[slotDescription].raw),
-		listed(d.fields[slotObject].raw, []string{"type"}, []string{"id", "name"}),
+		listed(d.fields[slotObject].raw, []string{"type"}, []string{"id"}, []string{"name"}),
 		listed(d.fields[slotChanges].raw, []string{"i18nKey", "key"}, []string{"from"}, []string{"to"}),
 		listed(d.fields[slotItems].raw, []string{"nameI18nKey", "name"}, []string{"value"}),
 	}
