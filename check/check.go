@@ -31,6 +31,9 @@ type Options struct {
 	Agent AgentInfo
 	// Version is this program's, for Atlassian and for messages.
 	Version string
+	// Conf is the path of the configuration, for commands that a message names;
+	// empty is the Agent's own.
+	Conf string
 	// Now is the wall clock; nil is time.Now.
 	Now func() time.Time
 	// Transport carries the requests in place of the network; nil is the one

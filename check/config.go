@@ -28,6 +28,10 @@ const (
 	DefaultAuthServer         = "https://auth.atlassian.com"
 )
 
+// renewInterval is the longest interval at which a lost answer is noticed in
+// time, half of Atlassian's leeway: see auth.OAuth.
+const renewInterval = 5 * time.Minute
+
 // Config is one instance, complete: defaults are filled in, init_config is
 // merged in, and everything has been checked that can be without a request.
 type Config struct {
@@ -234,6 +238,10 @@ func parseInstance(init *section, sh shared, node *yaml.Node, path string, env E
 	}
 	c.Products = s.products()
 	c.Auth = s.auth(env)
+	if c.Auth.Type == OAuth && c.Interval > renewInterval {
+		s.warnf("min_collection_interval", "is longer than %s: where the answer to a renewal of the consent's tokens is lost, it can be had again for ten minutes only, and then a person has to consent anew",
+			spanned(renewInterval))
+	}
 	return c
 }
 

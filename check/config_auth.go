@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,19 @@ type AuthType string
 const (
 	APIToken       AuthType = "api_token"
 	ServiceAccount AuthType = "service_account"
+	OAuth          AuthType = "oauth"
 )
+
+// authTypes are those that a Cloud site's instance may use.
+var authTypes = []AuthType{APIToken, ServiceAccount, OAuth}
+
+func wordsOf(types []AuthType) []string {
+	words := make([]string, len(types))
+	for i, t := range types {
+		words[i] = string(t)
+	}
+	return words
+}
 
 // Auth is the credential of an instance.
 type Auth struct {
@@ -25,8 +38,8 @@ type Auth struct {
 	// Email and APIToken belong to APIToken.
 	Email    string      `json:"email,omitempty"`
 	APIToken auth.Secret `json:"api_token,omitempty"`
-	// ClientID and ClientSecret belong to ServiceAccount. ClientSecret is read
-	// from ClientSecretFile where that is given.
+	// ClientID and ClientSecret belong to ServiceAccount and OAuth. ClientSecret is
+	// read from ClientSecretFile where that is given.
 	ClientID         string      `json:"client_id,omitempty"`
 	ClientSecret     auth.Secret `json:"client_secret,omitempty"`
 	ClientSecretFile string      `json:"client_secret_file,omitempty"`
@@ -54,21 +67,37 @@ var emailShape = regexp.MustCompile(`^[^\s@:<>]+@[^\s@:<>]+$`)
 
 // authOwners says to which type an option of auth belongs.
 var authOwners = []struct {
-	key  string
-	kind AuthType
+	key   string
+	kinds []AuthType
 }{
-	{"email", APIToken},
-	{"api_token", APIToken},
-	{"client_id", ServiceAccount},
-	{"client_secret", ServiceAccount},
-	{"client_secret_file", ServiceAccount},
+	{"email", []AuthType{APIToken}},
+	{"api_token", []AuthType{APIToken}},
+	{"client_id", []AuthType{ServiceAccount, OAuth}},
+	{"client_secret", []AuthType{ServiceAccount, OAuth}},
+	{"client_secret_file", []AuthType{ServiceAccount, OAuth}},
+}
+
+// listed is some words as a sentence has them: "a, b or c".
+func listed[T ~string](words []T) string {
+	var b strings.Builder
+	for i, w := range words {
+		switch {
+		case i == 0:
+		case i == len(words)-1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(w))
+	}
+	return b.String()
 }
 
 // auth reads the section of that name of an instance.
 func (s *section) auth(env Env) Auth {
 	f, ok := s.fields["auth"]
 	if !ok || f.null() {
-		s.addf("auth", "is missing: say how the check signs in, with type api_token or service_account")
+		s.addf("auth", "is missing: say how the check signs in, with type %s", listed(authTypes))
 		return Auth{}
 	}
 	a := newSection(s.ps, f.value, s.at("auth"), authSection, s.handles)
@@ -84,8 +113,8 @@ func (s *section) auth(env Env) Auth {
 		return out
 	}
 	for _, o := range authOwners {
-		if o.kind != out.Type && a.given(o.key) {
-			a.addf(o.key, "belongs to type %s, but type is %s: remove it, or change type", o.kind, out.Type)
+		if !slices.Contains(o.kinds, out.Type) && a.given(o.key) {
+			a.addf(o.key, "belongs to type %s, but type is %s: remove it, or change type", listed(o.kinds), out.Type)
 		}
 	}
 	for _, key := range []string{"personal_access_token", "organization_api_key"} {
@@ -97,8 +126,8 @@ func (s *section) auth(env Env) Auth {
 	case APIToken:
 		out.Email = a.email()
 		out.APIToken = a.required("api_token", "create one at https://id.atlassian.com/manage-profile/security/api-tokens")
-	case ServiceAccount:
-		out.ClientID = a.clientID()
+	case ServiceAccount, OAuth:
+		out.ClientID = a.clientID(out.Type)
 		out.ClientSecret, out.ClientSecretFile = a.clientSecret(env)
 	}
 	return out
@@ -108,7 +137,7 @@ func (s *section) auth(env Env) Auth {
 func (s *section) authType() AuthType {
 	if !s.given("type") {
 		if s.line > 0 {
-			s.addf("type", "is missing: use api_token or service_account")
+			s.addf("type", "is missing: use %s", listed(authTypes))
 		}
 		return ""
 	}
@@ -117,19 +146,17 @@ func (s *section) authType() AuthType {
 		return ""
 	}
 	switch v {
-	case string(APIToken), string(ServiceAccount):
+	case string(APIToken), string(ServiceAccount), string(OAuth):
 		return AuthType(v)
-	case "oauth":
-		s.addf("type", "oauth is not supported by this version: use service_account, or api_token")
 	case "personal_access_token":
 		s.addf("type", "personal_access_token (Data Center) is not supported by this version: use api_token or service_account with a Cloud site")
 	case "organization_api_key":
 		s.addf("type", "organization_api_key (the organisation's audit log) is not supported by this version: use api_token or service_account with a site")
 	default:
-		if near := nearest(v, []string{string(APIToken), string(ServiceAccount)}); near != "" {
+		if near := nearest(v, wordsOf(authTypes)); near != "" {
 			s.addf("type", "is %s: did you mean %s?", shown(v), near)
 		} else {
-			s.addf("type", "is %s: use api_token or service_account", shown(v))
+			s.addf("type", "is %s: use %s", shown(v), listed(authTypes))
 		}
 	}
 	return ""
@@ -160,9 +187,13 @@ func (s *section) email() string {
 	return v
 }
 
-func (s *section) clientID() string {
+func (s *section) clientID(kind AuthType) string {
+	of, where := "the service account's credential", "the service account's OAuth 2.0 credential at https://admin.atlassian.com"
+	if kind == OAuth {
+		of, where = "the app", "the app's Settings at https://developer.atlassian.com/console/myapps"
+	}
 	if !s.given("client_id") {
-		s.addf("client_id", "is missing: copy it from the service account's OAuth 2.0 credential at https://admin.atlassian.com")
+		s.addf("client_id", "is missing: copy it from %s", where)
 		return ""
 	}
 	v, ok := s.str("client_id")
@@ -170,7 +201,7 @@ func (s *section) clientID() string {
 		return ""
 	}
 	if v == "" || badSecret(v) != "" {
-		s.addf("client_id", "must be the id of the service account's credential, without spaces")
+		s.addf("client_id", "must be the id of %s, without spaces", of)
 		return ""
 	}
 	return v

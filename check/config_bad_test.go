@@ -11,14 +11,16 @@ func badConfigs() []badConfig {
 			`invalid-auth-incomplete.yaml:5: instances[0].auth.api_token: is missing: create one at https://id.atlassian.com/manage-profile/security/api-tokens`,
 		}},
 		{"options of two types of credential", "auth-mixed.yaml", []string{
-			`invalid-auth-mixed.yaml:8: instances[0].auth.client_id: belongs to type service_account, but type is api_token: remove it, or change type`,
-			`invalid-auth-mixed.yaml:9: instances[0].auth.client_secret: belongs to type service_account, but type is api_token: remove it, or change type`,
+			`invalid-auth-mixed.yaml:8: instances[0].auth.client_id: belongs to type service_account or oauth, but type is api_token: remove it, or change type`,
+			`invalid-auth-mixed.yaml:9: instances[0].auth.client_secret: belongs to type service_account or oauth, but type is api_token: remove it, or change type`,
 		}},
 		{"a credential without its type", "auth-no-type.yaml", []string{
-			`invalid-auth-no-type.yaml:5: instances[0].auth.type: is missing: use api_token or service_account`,
+			`invalid-auth-no-type.yaml:5: instances[0].auth.type: is missing: use api_token, service_account or oauth`,
 		}},
-		{"the type oauth, which comes later", "auth-oauth.yaml", []string{
-			`invalid-auth-oauth.yaml:5: instances[0].auth.type: oauth is not supported by this version: use service_account, or api_token`,
+		{"the type oauth without its app", "auth-oauth.yaml", []string{
+			`invalid-auth-oauth.yaml:5: instances[0].auth.client_id: is missing: copy it from the app's Settings at https://developer.atlassian.com/console/myapps`,
+			`invalid-auth-oauth.yaml:5: instances[0].auth.client_secret: is missing: give client_secret, or client_secret_file with the path of a file that holds it`,
+			`invalid-auth-oauth.yaml:6: instances[0].auth.email: belongs to type api_token, but type is oauth: remove it, or change type`,
 		}},
 		{"the type organization_api_key, which comes later", "auth-organization-api-key.yaml", []string{
 			`invalid-auth-organization-api-key.yaml:5: instances[0].auth.type: organization_api_key (the organisation's audit log) is not supported by this version: use api_token or service_account with a site`,
@@ -105,10 +107,10 @@ func badConfigs() []badConfig {
 			`invalid-many.yaml:8: instances[0].auth.email: is not an e-mail address, like audit@example.com`,
 			`invalid-many.yaml:9: instances[1].site: is missing: write the address of your Cloud site, like https://example.atlassian.net`,
 			`invalid-many.yaml:9: instances[1].products[0]: is "trello": this version collects jira and confluence`,
-			`invalid-many.yaml:9: instances[1].auth: is missing: say how the check signs in, with type api_token or service_account`,
+			`invalid-many.yaml:9: instances[1].auth: is missing: say how the check signs in, with type api_token, service_account or oauth`,
 		}},
 		{"an instance without a credential", "no-auth.yaml", []string{
-			`invalid-no-auth.yaml:3: instances[0].auth: is missing: say how the check signs in, with type api_token or service_account`,
+			`invalid-no-auth.yaml:3: instances[0].auth: is missing: say how the check signs in, with type api_token, service_account or oauth`,
 		}},
 		{"a file without instances", "no-instances.yaml", []string{
 			`invalid-no-instances.yaml:1: instances: is missing: add an instance with site and auth`,

@@ -25,6 +25,7 @@ func (f Failure) Doc() string { return "docs/troubleshooting.md#" + f.Code }
 // Codes of failures on this machine; those of pkg/atlassian and pkg/auth are
 // theirs.
 const (
+	CodeConsentSite  = "consent_site"   // a consent is for another site than the configured one
 	CodeExpiring     = "token_expiring" // auth.expires, or the token's own end, is near or past
 	CodeConfig       = "config"         // the configuration is not valid
 	CodeDiskFull     = "disk_full"      // no room left under the run path
@@ -46,6 +47,7 @@ func Failures() []Failure {
 	const (
 		newToken  = "make a new token as the same account, at https://id.atlassian.com/manage-profile/security/api-tokens or, for a service account, at https://admin.atlassian.com, and put it into the configuration"
 		nothing   = "nothing: no record is lost, and the next run tries again"
+		consent   = "run the command that the message names, or `atlassian-audit-records authorize`"
 		newClient = "compare `client_id` and `client_secret` with the credential at https://admin.atlassian.com, or make a new one there"
 	)
 	return []Failure{
@@ -58,14 +60,14 @@ func Failures() []Failure {
 		{atlassian.CodeCaptcha, "Atlassian wants a person to solve a CAPTCHA", "sign in as the account in a browser once, or let an administrator reset its failed login count"},
 		{atlassian.CodeBasicDisabled, "The instance takes no user name and password", "use a personal access token"},
 		{auth.CodeClient, "The authorisation server refuses the client id or the secret", newClient},
-		{auth.CodeNoConsent, "Nobody has consented yet", "run `authorize`, as the message says"},
-		{auth.CodeConsentEnded, "The consent has ended", "run `authorize` again, as the message says; no record is lost meanwhile"},
-		{auth.CodeConsentCode, "The code that a consent gave was refused", "run `authorize` again: a code is good once, and for a few minutes"},
-		{auth.CodeConsentDenied, "The consent was not given", "run `authorize` again, choose the site and press Accept"},
 		{atlassian.CodeCredential, "The credential could not be attached to the request", "check `auth`"},
 		{auth.CodeOrigin, "A request was not sent, because the credential is not meant for its address", "check `site`, `gateway` and `auth_server`"},
-		{auth.CodeTokenStore, "The file of issued tokens is not safe to use", "look at who made it; remove it if in doubt: tokens are issued anew"},
-		{auth.CodeTokenBusy, "Another process is renewing the token", "nothing: the next run tries again; if it stays so, find the process atlassian-audit-records that hangs, and end it"},
+		{auth.CodeTokenStore, "The file of issued tokens cannot be used", "look at who made it; remove it if in doubt: tokens are issued anew, and a consent (`auth.type: oauth`) is given anew"},
+		{auth.CodeNoConsent, "Nobody has consented yet that the app reads from the site", consent},
+		{auth.CodeConsentEnded, "Atlassian does not take the consent any more", consent},
+		{auth.CodeConsentDenied, "The person did not consent, or Atlassian's page gave no consent", consent + ", choose the site and press Accept"},
+		{auth.CodeConsentCode, "The code of the consent is refused", consent + "; if it stays so, compare the callback URL in the app's settings with the one that the command prints"},
+		{CodeConsentSite, "The consent is for another site than the configured one", consent + ", and choose the configured site on Atlassian's page"},
 
 		// What the account may do.
 		{atlassian.CodeNotAdmin, "The account may not read the audit log", "give it the permission that the message names; if it has that, check that it may use the product and that the site is on a paid plan"},
@@ -99,6 +101,7 @@ func Failures() []Failure {
 		{auth.CodeTokenServer, "The authorisation server is unavailable", nothing},
 		{auth.CodeTokenInvalid, "The authorisation server answered with something that is no token", "check `auth_server`, and that no proxy answers in its place"},
 		{auth.CodeTokenRedirect, "The authorisation server redirects", "check `auth_server`"},
+		{auth.CodeTokenBusy, "Another process is at the file of issued tokens", nothing + "; if it stays so, find the process atlassian-audit-records that hangs, and end it"},
 
 		// This machine.
 		{CodeConfig, "The configuration is not valid", "mend what the message names; `atlassian-audit-records validate` shows every problem at once"},
@@ -139,12 +142,15 @@ func (e *coded) Unwrap() error { return e.err }
 // the error is of no kind of its own.
 func CodeOf(err error) string {
 	var own *coded
+	var site *WrongSiteError
 	var answer *atlassian.Error
 	var credential *auth.Error
 	var config *ConfigError
 	switch {
 	case errors.As(err, &own):
 		return own.code
+	case errors.As(err, &site):
+		return CodeConsentSite
 	case errors.As(err, &answer):
 		return answer.Code
 	case errors.As(err, &credential):
@@ -161,6 +167,9 @@ func CodeOf(err error) string {
 
 // withCode is a message about a failure of that kind.
 func withCode(message, code string) string { return fmt.Sprintf("%s (%s)", message, code) }
+
+// Sentence is an error as every message shows it: one line, and its code.
+func Sentence(err error) string { return sentenceOf(err) }
 
 // sentenceOf is an error as every message shows it: one line, and its code.
 func sentenceOf(err error) string { return withCode(oneLine(err), CodeOf(err)) }

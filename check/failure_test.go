@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
 
 	"atlassian_audit_records/pkg/agent"
 	"atlassian_audit_records/pkg/atlassian"
@@ -105,6 +106,39 @@ func failures() []failing {
 			if err := os.Symlink("elsewhere", agent.TokenFile(agent.Base(w.run))); err != nil {
 				w.t.Fatal(err)
 			}
+		}},
+
+		{code: auth.CodeNoConsent, auth: oauthAuth},
+		{code: auth.CodeConsentEnded, auth: oauthAuth, prepare: func(w *world) {
+			w.consent(w.config(oauthAuth))
+			w.server.EndConsent()
+			pass(2 * time.Hour)
+		}},
+		{code: auth.CodeConsentEnded, by: "a lost answer that was noticed too late", auth: oauthAuth, prepare: func(w *world) {
+			w.consent(w.config(oauthAuth))
+			pass(2 * time.Hour)
+			lost := w.server.Fault(atlassiantest.Fault{Kind: atlassiantest.KindToken, Action: atlassiantest.Close()})
+			w.runOnce(w.config(oauthAuth, "products: [jira]"))
+			lost.Disarm()
+			pass(11 * time.Minute)
+		}},
+		{code: auth.CodeConsentDenied, told: inResult, run: func(w *world) (Result, Recorded) {
+			w.server.SetConsent(atlassiantest.Consent{Deny: true})
+			return w.authorize(w.config(oauthAuth), "")
+		}},
+		{code: auth.CodeConsentCode, told: inResult, run: func(w *world) (Result, Recorded) { return w.authorize(w.config(oauthAuth), "forged") }},
+		{code: CodeConsentSite, told: inResult, run: func(w *world) (Result, Recorded) {
+			w.server.SetConsent(atlassiantest.Consent{Sites: []atlassiantest.Site{{CloudID: "99999999-a1b2-4c33-8d44-5566778899aa", URL: "https://other.atlassian.net"}}})
+			return w.authorize(w.config(oauthAuth), "")
+		}},
+		{code: auth.CodeTokenBusy, auth: oauthAuth, prepare: func(w *world) {
+			w.consent(w.config(oauthAuth))
+			pass(2 * time.Hour)
+			db, err := bbolt.Open(agent.TokenFile(agent.Base(w.run)), 0o600, nil)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			w.t.Cleanup(func() { _ = db.Close() })
 		}},
 
 		{code: atlassian.CodeNotAdmin, prepare: denied(atlassiantest.NotAdmin)},
@@ -210,11 +244,6 @@ func failures() []failing {
 var unreachable = map[string]string{
 	atlassian.CodeCredential: "an instance cannot be configured without a credential",
 	auth.CodeOrigin:          "every request that the client builds goes to the site, the gateway or the authorisation server",
-	auth.CodeNoConsent:       "auth.type oauth",
-	auth.CodeConsentEnded:    "auth.type oauth",
-	auth.CodeTokenBusy:       "auth.type oauth",
-	auth.CodeConsentCode:     "authorize says it, not a run",
-	auth.CodeConsentDenied:   "authorize says it, not a run",
 	CodeDiskFull:             "it takes a disk that is full: TestAFullDiskIsASentence",
 	CodeLogsEntry:            "the Agent does not tell a check about its logs section: diagnose does",
 	CodeAgentFiles:           "the Agent does not tell a check about its files: diagnose does",

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"runtime"
+	"strings"
 
 	"atlassian_audit_records/pkg/agent"
 	"atlassian_audit_records/pkg/atlassian"
@@ -30,17 +32,13 @@ func newSite(c *Config, o Options, base string) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	userAgent := agentName
-	if o.Version != "" {
-		userAgent += "/" + o.Version
-	}
 	client, err := atlassian.New(atlassian.Options{
 		Site:              c.Site,
 		Gateway:           c.Gateway,
 		Transport:         transport,
 		Credential:        credential,
 		Timeout:           c.Timeout,
-		UserAgent:         userAgent,
+		UserAgent:         userAgent(o),
 		Now:               o.Now,
 		RequestsPerSecond: o.RequestsPerSecond,
 	})
@@ -52,6 +50,13 @@ func newSite(c *Config, o Options, base string) (*site, error) {
 
 // agentName is how the program names itself to Atlassian.
 const agentName = "atlassian-audit-records"
+
+func userAgent(o Options) string {
+	if o.Version == "" {
+		return agentName
+	}
+	return agentName + "/" + o.Version
+}
 
 func newTransport(c *Config) (*http.Transport, error) {
 	return atlassian.NewTransport(atlassian.TransportOptions{
@@ -85,6 +90,49 @@ func newCredential(c *Config, o Options, base string) (atlassian.Credential, fun
 			return nil, nil, err
 		}
 		return client, client.Warnings, nil
+	case OAuth:
+		app, err := newApp(c, o, base)
+		if err != nil {
+			return nil, nil, err
+		}
+		return app.Site(c.Host()), func() []string { return nil }, nil
 	}
-	return nil, nil, fmt.Errorf("auth.type: %q is not supported by this version: use api_token or service_account", string(c.Auth.Type))
+	return nil, nil, fmt.Errorf("auth.type: %q is not supported by this version: use %s", string(c.Auth.Type), listed(authTypes))
+}
+
+// newApp is the app of an instance of type OAuth. Its consents are shared by all
+// instances below one run path.
+func newApp(c *Config, o Options, base string) (*auth.App, error) {
+	return auth.NewApp(auth.AppOptions{
+		ClientID:     c.Auth.ClientID,
+		ClientSecret: c.Auth.ClientSecret,
+		AuthServer:   c.AuthServer,
+		Origins:      []*url.URL{c.Gateway},
+		Store:        auth.NewStore(agent.TokenFile(base), o.Now),
+		Command:      authorizeCommand(c, o.Conf),
+		Now:          o.Now,
+	})
+}
+
+// authorizeCommand is what a person runs so that the instance has a consent,
+// with the rights to become the Agent's user. conf is the path of the
+// configuration, empty for the Agent's own, which is the command's default.
+func authorizeCommand(c *Config, conf string) string {
+	words := []string{agentName, "authorize"}
+	if conf != "" {
+		words = append(words, "--conf", conf)
+	}
+	words = append(words, "--site", c.Site.String())
+	if c.RunPath != "" && c.RunPath != agent.RunPath() {
+		words = append(words, "--run-path", c.RunPath)
+	}
+	for i, w := range words {
+		if strings.ContainsAny(w, " \t") {
+			words[i] = `"` + w + `"`
+		}
+	}
+	if runtime.GOOS != "windows" {
+		words = append([]string{"sudo"}, words...)
+	}
+	return strings.Join(words, " ")
 }

@@ -22,6 +22,7 @@ import (
 const (
 	classicAuth = "{type: api_token, email: " + atlassiantest.DefaultEmail + ", api_token: " + atlassiantest.DefaultClassicToken + "}"
 	scopedAuth  = "{type: api_token, email: " + atlassiantest.DefaultEmail + ", api_token: " + atlassiantest.DefaultScopedToken + "}"
+	oauthAuth   = "{type: oauth, client_id: " + atlassiantest.DefaultAppID + ", client_secret: " + atlassiantest.DefaultAppSecret + "}"
 	accountAuth = "{type: service_account, client_id: " + atlassiantest.DefaultClientID + ", client_secret: " + atlassiantest.DefaultClientSecret + "}"
 )
 

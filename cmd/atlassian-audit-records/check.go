@@ -76,13 +76,17 @@ func (f checkFlags) run(ctx context.Context, io stdio) error {
 	rec := &check.Recorder{}
 	check.SetupLog(rec, "")
 	out := checked{Runs: []check.StreamResult{}}
+	conf, err := filepath.Abs(f.conf)
+	if err != nil {
+		return fmt.Errorf("--conf: %w", err)
+	}
 	failed := false
 	for round := range f.times {
 		if round > 0 && !sleep(ctx, f.pause) {
 			break
 		}
 		for _, in := range instances {
-			res := check.Run(ctx, in.Config, check.Options{Version: version}, rec)
+			res := check.Run(ctx, in.Config, check.Options{Version: version, Conf: conf}, rec)
 			out.Runs = append(out.Runs, res.Streams...)
 			failed = failed || res.Error != ""
 		}

@@ -34,6 +34,7 @@ func commands() []func(stdio) *cobra.Command {
 		newCheckCommand,
 		newStatusCommand,
 		newValidateCommand,
+		newAuthorizeCommand,
 		newSimulateCommand,
 		newDemoCommand,
 		newVersionCommand,

@@ -130,6 +130,10 @@ var owners = map[string]owner{
 		rooms: []string{"pkg/auth"},
 		why:   "one room handles issued tokens; its style of authentication has to be pinned once",
 	},
+	"golang.org/x/term": {
+		rooms: []string{"cmd/atlassian-audit-records"},
+		why:   "commands alone talk to a person",
+	},
 	"github.com/spf13/cobra": {
 		rooms: []string{"cmd/atlassian-audit-records"},
 		why:   "commands are thin: what a test would want lies below them",

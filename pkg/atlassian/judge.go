@@ -169,6 +169,8 @@ func (c *Client) checkCredential() string {
 	case "service_account":
 		return "check that the service account and its OAuth credential still exist; " +
 			"a new one is made at https://admin.atlassian.com under Directory, Service accounts"
+	case "oauth":
+		return "check that the account that consented may still use the product, and consent again with `atlassian-audit-records authorize`"
 	}
 	return "check `auth`"
 }
@@ -219,6 +221,12 @@ func (c *Client) judgeDenied(q question, status int, h http.Header, body []byte)
 
 func (c *Client) scope(q question) *Error {
 	p, _ := productOf(q.product)
+	if c.credential != nil && c.credential.Kind() == "oauth" {
+		return c.failure(q, Error{Code: CodeScope, Person: true,
+			What: "the consent lacks a scope for " + q.describe() + ", or was given for another site",
+			Next: "consent again with `atlassian-audit-records authorize`, which asks for " + strings.Join(Scopes(q.product), " and ") +
+				"; the app must have these permissions"})
+	}
 	return c.failure(q, Error{Code: CodeScope, Person: true,
 		What: "the token lacks a scope for " + q.describe(),
 		Next: "make a new one with the scopes " + p.scopes + ": scopes cannot be added to an existing token"})

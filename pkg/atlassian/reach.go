@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"atlassian_audit_records/pkg/audit"
 )
 
 // Contact is how a host was reached, as far as it was.
@@ -134,6 +136,7 @@ func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	var out []Resource
 	_, err := c.do(ctx, question{
 		client:  c.authed,
+		subject: "the sites that the token reaches",
 		url:     c.gateway.JoinPath("oauth", "token", "accessible-resources"),
 		maxBody: 1 << 20,
 		decode: func(body []byte) (err error) {
@@ -222,6 +225,22 @@ func Needs(product string) [][]string {
 		return [][]string{{"read:audit-log:confluence"}}
 	}
 	return nil
+}
+
+// Scopes are what a new token for a product's audit log is to have, and no more:
+// the granular ones, of which Needs names the alternatives.
+func Scopes(p audit.Product) []string {
+	if needs := Needs(string(p)); len(needs) > 0 {
+		return needs[0]
+	}
+	return nil
+}
+
+// Permission is what an account needs to read a product's audit log, in the
+// words of Atlassian's administration.
+func Permission(p audit.Product) string {
+	known, _ := productOf(p)
+	return known.permission
 }
 
 // IsAddress reports a host, with or without a port, that needs no name server.

@@ -27,6 +27,9 @@ const (
 type question struct {
 	client  *http.Client
 	product audit.Product
+	// subject is what is asked for, in a sentence, where it is no product's
+	// records.
+	subject string
 	url     *url.URL
 	// maxBody bounds the body of a good answer in bytes; sizeHint is its likely
 	// size, or 0.

@@ -194,6 +194,9 @@ func (s *Source) address(route string) (*url.URL, *Error) {
 
 // describe is how sentences name what was asked.
 func (q question) describe() string {
+	if q.subject != "" {
+		return q.subject
+	}
 	if p, ok := productOf(q.product); ok {
 		return fmt.Sprintf("%s's audit log", p.name)
 	}

@@ -1,0 +1,52 @@
+package check
+
+import (
+	"context"
+	"time"
+
+	"atlassian_audit_records/pkg/atlassian"
+	"atlassian_audit_records/pkg/audit"
+)
+
+// Probe is what one real question about a product found: the newest audit
+// record, of which nothing but its date is kept.
+type Probe struct {
+	Product audit.Product
+	// Newest is the record's date; zero where there is none, or none that can be
+	// read.
+	Newest time.Time
+	// Empty is true where Atlassian answered that there are no records.
+	Empty bool
+	// Route is where the credential is accepted.
+	Route string
+	// Err is why there is no answer; a sentence with its code, in Error's words.
+	Err error
+}
+
+// Sentence says what was found.
+func (p Probe) Sentence() string {
+	switch {
+	case p.Err != nil:
+		return sentenceOf(p.Err)
+	case p.Empty:
+		return "the audit log can be read, and holds no records yet"
+	case p.Newest.IsZero():
+		return "read the newest audit record"
+	}
+	return "read the newest audit record, of " + p.Newest.UTC().Format(time.RFC3339)
+}
+
+// probe asks the client for one record of each product.
+func probe(ctx context.Context, client *atlassian.Client, cloudID string, products []audit.Product) []Probe {
+	var out []Probe
+	for _, p := range products {
+		s := client.Source(p, cloudID, "")
+		page, err := s.Page(ctx, audit.Query{Limit: 1})
+		found := Probe{Product: p, Route: s.Route(), Err: err, Empty: err == nil && len(page.Records) == 0}
+		if len(page.Records) > 0 && page.Records[0].Dated {
+			found.Newest = page.Records[0].Time()
+		}
+		out = append(out, found)
+	}
+	return out
+}
