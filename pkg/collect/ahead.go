@@ -38,13 +38,14 @@ func (w *walk) ask(ctx context.Context, q audit.Query) (view, error) {
 	if a := w.next; a != nil && a.q == q {
 		<-a.ended
 		a.cancel()
-		w.next, w.pace = nil, a.took
+		w.next, w.pace, w.c.pace = nil, a.took, a.took
 		return a.v, a.err
 	}
 	w.settle()
 	began := w.c.o.Now()
 	v, err := w.c.ask(ctx, q)
 	w.pace = w.c.o.Now().Sub(began)
+	w.c.pace = w.pace
 	return v, err
 }
 

@@ -26,10 +26,18 @@ type Collector struct {
 	// clamp it to (0: unknown), good the answers since limit was last changed.
 	limit   int
 	learned int
+	good    int
 	// wrote is true while the last batch is on disk and the state does not say so.
 	wrote bool
-	good  int
-	buf   []byte
+	// gathered is the batch that pages are added to, flying the one on its way to
+	// the disk; nil for none. spare is the memory of one that landed.
+	gathered, flying *batch
+	spare            []byte
+	// file is where the next line goes: of it File, End and FileSince are used, by
+	// the batch on its way.
+	file audit.Position
+	// pace is how long the last answer took.
+	pace time.Duration
 }
 
 // Open loads the position and completes the last batch, so that what was
@@ -44,7 +52,7 @@ func Open(o Options, state State, spool Spool, source Source) (*Collector, error
 	if c.p, err = state.Position(); err != nil {
 		return nil, fmt.Errorf("read the position: %w", err)
 	}
-	c.durable = c.p
+	c.durable, c.file = c.p, c.p
 	b, ok, err := state.Batch()
 	if err != nil {
 		return nil, fmt.Errorf("read the last batch: %w", err)
@@ -58,9 +66,9 @@ func Open(o Options, state State, spool Spool, source Source) (*Collector, error
 	}
 	c.wrote = true
 	if len(rest) > 0 {
-		next := c.p
-		next.File, next.End, next.FileSince = "", 0, 0
-		if err := c.commit(next, nil, slices.Clone(rest)); err != nil {
+		c.file = audit.Position{}
+		c.open().lines = slices.Clone(rest)
+		if err := c.commit(c.p); err != nil {
 			return nil, fmt.Errorf("complete the last batch: %w", err)
 		}
 	}
@@ -81,24 +89,27 @@ func (c *Collector) SetSite(cloudID, route string) { c.p.CloudID, c.p.Route = cl
 func (c *Collector) Wait(until time.Time, reason string) error {
 	next := c.p
 	next.WaitUntil, next.WaitReason = until.UnixMilli(), reason
-	return c.commit(next, nil, nil)
+	return c.commit(next)
 }
 
 // Save commits what is known and not durable yet, if it matters: what SetSite
 // said, or since when records are missing.
 func (c *Collector) Save() error {
 	c.p.Asked = c.asked(c.p.Asked)
-	if c.failed != nil || same(c.durable, c.p) {
-		return c.failed
+	if err := c.flush(); err != nil || same(c.durable, c.p) {
+		return err
 	}
-	return c.commit(c.p, nil, nil)
+	return c.commit(c.p)
 }
 
 // Close ends a run: what is known and not durable is committed, and the last
 // batch, which is on disk, is retired, so that nobody who moves its file away
 // makes the next run write it again.
 func (c *Collector) Close() error {
-	if c.failed != nil || !c.wrote {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	if !c.wrote {
 		return c.Save()
 	}
 	if err := c.state.Commit(audit.Change{Position: c.p, Batch: &audit.Batch{}}); err != nil {
@@ -124,44 +135,6 @@ func (c *Collector) Summary() Summary {
 	}
 	s.LiveAt = c.p.LiveAt
 	return s
-}
-
-// commit makes next, the memory of the emitted records and their lines durable,
-// then writes the lines. It is the only way to the disk.
-func (c *Collector) commit(next audit.Position, emitted []audit.Seen, lines []byte) error {
-	if c.failed != nil {
-		return c.failed
-	}
-	if c.o.Mark != nil && !c.durable.FloorSet && next.FloorSet {
-		if err := c.o.Mark(next.Floor); err != nil {
-			return err
-		}
-	}
-	change := audit.Change{Emitted: emitted}
-	if len(lines) > 0 {
-		place, since := c.spool.Next(next.File, next.End, next.FileSince, len(lines))
-		next.File, next.End, next.FileSince = place.File, place.Offset+int64(len(lines)), since
-		change.Batch = &audit.Batch{Place: place, Lines: lines}
-	}
-	next.Asked = c.asked(next.Asked)
-	if f := c.forgettable(next); f-next.Forgotten >= forgetStep || next.Forgotten == 0 && f > next.Floor {
-		next.Forgotten, change.Forget = f, f
-	}
-	change.Position = next
-	if err := c.state.Commit(change); err != nil {
-		c.failed = err
-		return err
-	}
-	c.p, c.durable = next, next
-	if change.Batch == nil {
-		return nil
-	}
-	if err := c.spool.Write(change.Batch.Place, lines); err != nil {
-		c.failed = fmt.Errorf("write %d bytes to the spool; they are written by the next run: %w", len(lines), err)
-		return c.failed
-	}
-	c.wrote = true
-	return nil
 }
 
 // forgetStep keeps the memory from being trimmed at every commit.

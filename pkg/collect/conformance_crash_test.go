@@ -33,6 +33,9 @@ func TestKilledBetweenAnyTwoOperations(t *testing.T) {
 			bubble(t, func(t *testing.T, m *machine) {
 				var moments []moment
 				m.o.PageSize = 10
+				if m.o.BatchSize > 1 {
+					m.o.BatchSize = 12_000 // two pages or three
+				}
 				m.site.add(22, 7*time.Minute, 20*time.Minute)
 				m.site.burst(13, 15*time.Minute)
 				m.site.twins(3, 10*time.Minute)
@@ -190,4 +193,40 @@ func TestTheSpoolIsGone(t *testing.T) {
 			t.Errorf("%d lines before and %d after, of %d records", len(before), len(after), held)
 		}
 	})
+}
+
+// TestPagesThatComeFastShareACommit is about a source that answers faster than
+// the disk writes, and one that does not.
+func TestPagesThatComeFastShareACommit(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		latency     time.Duration
+		batch       int
+		least, most int
+	}{
+		"answers come at once":                          {batch: 1 << 20, least: 2, most: 4},
+		"answers come at once and a batch holds little": {batch: 1, least: 30, most: 40},
+		"answers take their time":                       {latency: 100 * time.Millisecond, batch: 1 << 20, least: 30, most: 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, m *machine) {
+				m.o.PageSize, m.o.BatchSize = 10, row.batch
+				m.site.quirks(func(q *quirks) { q.Latency = row.latency })
+				m.site.add(300, time.Minute, 0)
+				commits := 0
+				m.between = func(after string) {
+					if after == "Commit" {
+						commits++
+					}
+				}
+				_, err := m.run()
+				must(t, err)
+				must(t, m.exactly())
+				if commits < row.least || commits > row.most {
+					t.Errorf("30 pages took %d commits, want %d to %d", commits, row.least, row.most)
+				}
+			})
+		})
+	}
 }

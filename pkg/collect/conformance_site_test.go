@@ -138,6 +138,11 @@ const spoolDir = "/run/spool/records"
 
 func newMachine(s *site, dir string) *machine {
 	m := &machine{site: s, o: usual, budget: 30 * time.Second, disk: spooltest.New()}
+	// Of one product each page has a commit of its own, of the other several share it.
+	m.o.BatchSize = 1
+	if s.product == audit.Confluence {
+		m.o.BatchSize = 20_000
+	}
 	m.disk.MkdirAll(path.Dir(spoolDir))
 	m.live(dir)
 	return m

@@ -22,6 +22,8 @@ type plan struct {
 	clamp    int
 	shuffle  bool
 	skew     time.Duration
+	latency  time.Duration
+	batch    int
 	budget   time.Duration
 	history  int
 	steps    []step
@@ -51,6 +53,8 @@ func drawPlan(t *rapid.T) plan {
 		shuffle:  rapid.Bool().Draw(t, "shuffled ties"),
 		skew:     rapid.SampledFrom([]time.Duration{0, 20 * time.Minute, -20 * time.Minute}).Draw(t, "skew"),
 		budget:   rapid.SampledFrom([]time.Duration{time.Second, 3500 * time.Millisecond, 30 * time.Second}).Draw(t, "budget"),
+		latency:  rapid.SampledFrom([]time.Duration{0, 300 * time.Millisecond}).Draw(t, "latency"),
+		batch:    rapid.SampledFrom([]int{1, 8000, 0}).Draw(t, "batch"),
 		history:  rapid.IntRange(0, 60).Draw(t, "history"),
 	}
 	// Ties of more than a page that change their places all the time, and have no
@@ -100,9 +104,9 @@ func (p plan) live() error {
 	}
 	k := kinds[p.kind]
 	m := newMachine(newSite(k, p.seed), place())
-	m.budget, m.o.PageSize = p.budget, p.pageSize
+	m.budget, m.o.PageSize, m.o.BatchSize = p.budget, p.pageSize, p.batch
 	m.site.quirks(func(q *quirks) {
-		*q = quirks{MaxPage: p.clamp, EchoRequestedLimit: true, ShuffleTies: p.shuffle, ClockSkew: p.skew, Latency: 300 * time.Millisecond}
+		*q = quirks{MaxPage: p.clamp, EchoRequestedLimit: true, ShuffleTies: p.shuffle, ClockSkew: p.skew, Latency: p.latency}
 	})
 	m.site.Fill(p.history, 10*time.Hour, string(k.product))
 	r := rand.New(rand.NewPCG(p.seed, 7))

@@ -38,6 +38,9 @@ func gone(s audit.Seen) audit.Seen {
 func (c *Collector) recall(millis []int64) (memory, error) {
 	slices.Sort(millis)
 	millis = slices.Compact(millis)
+	if err := c.settle(millis); err != nil {
+		return memory{}, err
+	}
 	seen, err := c.state.SeenAt(millis)
 	if err != nil {
 		return memory{}, fmt.Errorf("look up the records seen: %w", err)
@@ -158,44 +161,4 @@ func (m memory) take(r audit.Record, want tally) (fresh, bool) {
 	m.emitted[groupOf(s)]++
 	m.ever[s]++
 	return fresh{record: r, occurrence: m.ever[s]}, true
-}
-
-// emit makes lines of the fresh records and commits them with the position.
-func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen) error {
-	c.buf = c.buf[:0]
-	emitted := make([]audit.Seen, 0, len(out)+len(goneOnes))
-	o := audit.LineOptions{Stream: c.o.Stream, Service: c.o.Service, Tags: c.o.Tags, NowMillis: c.o.Now().UnixMilli()}
-	late, undated, truncated, own := 0, 0, 0, 0
-	for _, f := range out {
-		if f.record.Own {
-			own++
-			emitted = append(emitted, f.record.Seen())
-			continue
-		}
-		id := audit.RecordID(c.o.Stream, f.record, f.occurrence)
-		var info audit.LineInfo
-		c.buf, info = audit.Line(c.buf, f.record, id, o)
-		if len(info.Truncated) > 0 {
-			if err := c.spool.Keep(id, f.record.Raw); err != nil {
-				return fmt.Errorf("keep a record that is too long for one log line: %w", err)
-			}
-			truncated++
-		}
-		if info.Late {
-			late++
-		}
-		if !f.record.Dated {
-			undated++
-		}
-		emitted = append(emitted, f.record.Seen())
-	}
-	if err := c.commit(next, append(emitted, goneOnes...), c.buf); err != nil {
-		return err
-	}
-	c.summary.Records += len(out) - own
-	c.summary.Own += own
-	c.summary.Late += late
-	c.summary.Undated += undated
-	c.summary.Truncated += truncated
-	return nil
 }

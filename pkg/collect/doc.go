@@ -12,7 +12,9 @@
 //     source gives one, else by counting within a millisecond.
 //  4. New records become lines; lines, place in the spool, coverage and the
 //     memory of the records are one commit of the state. Only then are the
-//     lines written, at exactly that place, and synced.
+//     lines written, at exactly that place, and synced. Where answers come
+//     faster than the disk writes, several pages share a commit, and the next
+//     are read meanwhile; commits still follow one another.
 //  5. A crash before the commit never happened. A crash after it is repaired by
 //     writing the same bytes at the same place (Open).
 //  6. What was emitted is forgotten only where nothing will ever be read again.

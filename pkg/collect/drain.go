@@ -121,7 +121,7 @@ func (w *walk) cut(p part, why error) error {
 	} else {
 		next.Slice = max(1000, min(w.pivot+1-p.low, p.length)/2)
 	}
-	if err := w.c.commit(next, nil, nil); err != nil {
+	if err := w.c.commit(next); err != nil {
 		return err
 	}
 	if errors.Is(why, errCut) {
@@ -156,7 +156,7 @@ func (w *walk) slice(length int64) (low int64, q audit.Query, err error) {
 		return low, audit.Query{From: low - slack}, nil
 	}
 	low = max(w.lo, w.pivot+1-length)
-	to, ok, err := w.c.state.NextSeen(w.pivot)
+	to, ok, err := w.c.nextSeen(w.pivot)
 	if !ok {
 		to = w.pivot
 	}
@@ -174,8 +174,8 @@ func (w *walk) length() int64 {
 // mustShow is a known millisecond that a reading of the slice has to show.
 func (w *walk) mustShow(low int64) (int64, bool, error) {
 	if !w.live {
-		return w.c.state.NextSeen(w.pivot)
+		return w.c.nextSeen(w.pivot)
 	}
-	ms, ok, err := w.c.state.NextSeen(low)
+	ms, ok, err := w.c.nextSeen(low)
 	return ms, ok && w.c.p.UpperSet && ms <= w.c.p.Upper, err
 }

@@ -75,7 +75,7 @@ func (c *Collector) Rest(ctx context.Context, soft time.Time) (more bool, err er
 	before := c.Position()
 	w := &walk{c: c, over: c.after(soft), lo: iv.From, pivot: iv.To - 1, top: iv.To - 1, widen: true}
 	w.again = len(c.p.Recheck.Within(iv)) > 0
-	w.anchor, w.anchored, err = c.state.NextSeen(w.pivot)
+	w.anchor, w.anchored, err = c.nextSeen(w.pivot)
 	if err != nil {
 		return false, err
 	}
@@ -98,10 +98,15 @@ func (c *Collector) Rest(ctx context.Context, soft time.Time) (more bool, err er
 	return ok && moved, nil
 }
 
+// walk reads a span and makes durable what came of it.
 func (c *Collector) walk(ctx context.Context, w *walk, soft time.Time) error {
+	return together(c.goDown(ctx, w, soft), c.flush())
+}
+
+func (c *Collector) goDown(ctx context.Context, w *walk, soft time.Time) error {
 	var err error
 	w.soft, w.share = soft, soft.Sub(c.o.Now())
-	if w.known, w.isKnown, err = c.state.NextSeen(w.lo); err != nil {
+	if w.known, w.isKnown, err = c.nextSeen(w.lo); err != nil {
 		return err
 	}
 	// A known record says something of what lies above it only where everything
@@ -155,7 +160,7 @@ func (c *Collector) owed() (audit.Interval, bool) {
 func (c *Collector) firstFloor() error {
 	next := c.p
 	next.Floor, next.FloorSet = c.o.ServerNow().Add(-c.o.InitialLookback).UnixMilli(), true
-	return c.commit(next, nil, nil)
+	return c.commit(next)
 }
 
 // after tells whether the budget is over.
@@ -190,7 +195,7 @@ func (c *Collector) reconcile() error {
 		next := p
 		next.ReconcileUpper, next.ReconcileAt, next.ReconcileTarget = p.ReconcileTarget, now, 0
 		next.LookCut = false
-		return c.commit(next, nil, nil)
+		return c.commit(next)
 	}
 	since := now - p.ReconcileAt
 	if p.ReconcileTarget != 0 || since >= 0 && since < c.o.ReconcileInterval.Milliseconds() {
@@ -200,7 +205,7 @@ func (c *Collector) reconcile() error {
 	next := p
 	next.Recheck = p.Recheck.Add(audit.Interval{From: lo, To: p.Upper + 1})
 	next.ReconcileTarget = p.Upper
-	return c.commit(next, nil, nil)
+	return c.commit(next)
 }
 
 // suspect notes that an answer lacked what it should have shown.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"atlassian_audit_records/pkg/audit"
@@ -43,7 +44,8 @@ var (
 	keyChunks   = []byte("seen.chunks") // the number of chunks remembered, 8 bytes
 )
 
-// Store is an open state file. It is for one goroutine.
+// Store is an open state file. It is for one goroutine, but that others may read
+// while it commits: what they are answered is from before the commit or after it.
 type Store struct {
 	path string
 	db   *bolt.DB
@@ -51,6 +53,7 @@ type Store struct {
 	lock *os.File // nil for a copy
 	// failed is why the store can no longer be used, and faulted tells that
 	// bbolt may hold its locks for ever.
+	mu      sync.Mutex
 	failed  error
 	faulted bool
 }
@@ -331,6 +334,8 @@ func (s *Store) view(f func(*bolt.Tx) error) error {
 
 func (s *Store) update(f func(*bolt.Tx) error) error {
 	err := s.do(func() error { return s.db.Update(f) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err != nil && s.failed == nil {
 		s.failed = err
 	}
@@ -342,12 +347,17 @@ func (s *Store) do(f func() error) error {
 	if s.db == nil {
 		return errClosed
 	}
-	if s.failed != nil {
-		return fmt.Errorf("the state %s must be opened again: %w", s.path, s.failed)
+	s.mu.Lock()
+	failed := s.failed
+	s.mu.Unlock()
+	if failed != nil {
+		return fmt.Errorf("the state %s must be opened again: %w", s.path, failed)
 	}
 	err := guard(f)
 	var bad *fault
 	if errors.As(err, &bad) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.failed, s.faulted = err, true
 	}
 	return err
