@@ -1,5 +1,5 @@
 // Package spool writes log lines into the append-only files that the Agent
-// tails.
+// tails, and follows them until they are delivered.
 //
 // # What it promises
 //
@@ -45,9 +45,28 @@
 // may have read on, so what is missing is not put in; and a line behind it that
 // is whole is not written twice.
 //
+// # What becomes of a file
+//
+// A Tracker follows one stream's files, by what the Agent tells of offsets:
+//
+//	A file that                                  is
+//	-------------------------------------------  ---------------------------------------
+//	is delivered to its end since ten minutes,   moved to Delivered, and removed a day
+//	  and not written to any more                later, or earlier where space is needed
+//	holds undelivered lines whose official date  moved to Late, and its undelivered part
+//	  nears 18 hours                             spooled again, the old lines as late
+//	stays undelivered for a day, while lines of  moved to Delivered and reported for a
+//	  others, read later, are delivered          day: its last lines were excluded
+//	anything else                                left where it is, however long
+//
+// What is not known is never taken for delivered, nor for undelivered: without the
+// Agent's registry nothing moves. Each move is one rename, each new file appears
+// whole, and at every moment each undelivered line is in the spool or in Late.
+//
 // # What it does not do
 //
-// It does not know what a line says, keeps no position, and takes no lock: two
-// processes must not write to one folder at the same time. It does not yet ask
-// what the Agent has delivered, so it never removes a file.
+// It does not know what a record says, keeps no position, and takes no lock: two
+// processes must not write to one stream's files at the same time. It does not
+// read the Agent's registry itself, and cannot tell what Datadog refused from
+// what it kept: the Agent counts both as delivered.
 package spool

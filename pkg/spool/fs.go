@@ -1,6 +1,9 @@
 package spool
 
-import "io/fs"
+import (
+	"io/fs"
+	"time"
+)
 
 // FS is the little that the spool asks of a file system. Paths are absolute or
 // relative to the working directory, as for package os. Errors satisfy
@@ -27,6 +30,9 @@ type FS interface {
 	Mkdir(path string) error
 	// Rename moves a file, in place of a file that has the new name.
 	Rename(from, to string) error
+	// Chtimes sets when a file was last changed, as Lstat tells it. It need not
+	// survive a crash.
+	Chtimes(path string, at time.Time) error
 	// Remove removes a file.
 	Remove(path string) error
 	// SyncDir makes what was done to the folder's entries durable.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 )
 
 // OS is the operating system's file system.
@@ -52,6 +53,9 @@ func (OS) Mkdir(path string) error { return os.Mkdir(path, 0o700) }
 
 // Rename implements FS.
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Chtimes implements FS.
+func (OS) Chtimes(path string, at time.Time) error { return os.Chtimes(path, at, at) }
 
 // Remove implements FS.
 func (OS) Remove(path string) error { return os.Remove(path) }

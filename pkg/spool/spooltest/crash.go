@@ -28,6 +28,7 @@ func (m *MemFS) copy(random *rand.Rand) *MemFS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := New()
+	out.now = m.now
 	copies := map[*node]*node{}
 	var clone func(n *node) *node
 	clone = func(n *node) *node {
@@ -37,7 +38,7 @@ func (m *MemFS) copy(random *rand.Rand) *MemFS {
 		if c := copies[n]; c != nil {
 			return c
 		}
-		c := &node{mode: n.mode, data: slices.Clone(n.data), onDisk: slices.Clone(n.onDisk), dirty: maps.Clone(n.dirty)}
+		c := &node{mode: n.mode, data: slices.Clone(n.data), onDisk: slices.Clone(n.onDisk), dirty: maps.Clone(n.dirty), changed: n.changed}
 		copies[n] = c
 		if n.mode.IsDir() {
 			c.entries, c.disk = map[string]*node{}, map[string]*node{}
@@ -116,7 +117,9 @@ func (m *MemFS) MkdirAll(p string) {
 // WriteFile makes the file p with this content, on disk, too. The folder must
 // exist.
 func (m *MemFS) WriteFile(p string, data []byte) {
-	m.plant(p, &node{mode: 0o600, data: slices.Clone(data), onDisk: slices.Clone(data), dirty: map[int]bool{}})
+	n := &node{mode: 0o600, data: slices.Clone(data), onDisk: slices.Clone(data), dirty: map[int]bool{}}
+	m.touch(n)
+	m.plant(p, n)
 }
 
 // Symlink makes p a symbolic link.

@@ -60,6 +60,7 @@ type MemFS struct {
 	capacity int64 // bytes; negative for no limit
 	counts   map[string]int
 	ops      int
+	now      func() time.Time
 }
 
 // node is a file, folder or symbolic link. What is in a file or folder is kept
@@ -71,6 +72,7 @@ type node struct {
 	data    []byte
 	onDisk  []byte
 	dirty   map[int]bool // sectors written and not synced
+	changed time.Time
 }
 
 // change is one change of folders that the disk takes whole or not at all.
@@ -109,6 +111,20 @@ func (m *MemFS) SetCapacity(bytes int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.capacity = bytes
+}
+
+// SetClock gives the times at which files are changed; without one they are zero.
+func (m *MemFS) SetClock(now func() time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now = now
+}
+
+// touch notes that n is changed now.
+func (m *MemFS) touch(n *node) {
+	if m.now != nil {
+		n.changed = m.now()
+	}
 }
 
 // Ops is the number of operations so far.
@@ -195,6 +211,7 @@ func (m *MemFS) Create(p string) (spool.File, error) {
 	if err := m.add("create", p, n); err != nil {
 		return nil, err
 	}
+	m.touch(n)
 	return &file{fs: m, path: p, node: n}, nil
 }
 
@@ -273,6 +290,21 @@ func (m *MemFS) Rename(from, to string) error {
 		return failure("rename", to, fs.ErrNotExist)
 	}
 	m.link(change{{fromDir, fromName, nil}, {toDir, toName, fromDir.entries[fromName]}})
+	return nil
+}
+
+// Chtimes implements spool.FS.
+func (m *MemFS) Chtimes(p string, at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin("Chtimes", p); err != nil {
+		return failure("chtimes", p, err)
+	}
+	n := m.find(p)
+	if n == nil {
+		return failure("chtimes", p, fs.ErrNotExist)
+	}
+	n.changed = at
 	return nil
 }
 
@@ -368,6 +400,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 		p, err = p[:max(0, room-off)], syscall.ENOSPC
 	}
 	f.node.write(p, off)
+	f.fs.touch(f.node)
 	if err != nil {
 		err = failure("write", f.path, err)
 	}
@@ -454,18 +487,19 @@ func (f *file) Close() error {
 }
 
 type info struct {
-	name string
-	size int64
-	mode fs.FileMode
+	name    string
+	size    int64
+	mode    fs.FileMode
+	changed time.Time
 }
 
 func (n *node) info(name string) info {
-	return info{name: name, size: int64(len(n.data)), mode: n.mode}
+	return info{name: name, size: int64(len(n.data)), mode: n.mode, changed: n.changed}
 }
 
 func (i info) Name() string       { return i.name }
 func (i info) Size() int64        { return i.size }
 func (i info) Mode() fs.FileMode  { return i.mode }
-func (i info) ModTime() time.Time { return time.Time{} }
+func (i info) ModTime() time.Time { return i.changed }
 func (i info) IsDir() bool        { return i.mode.IsDir() }
 func (i info) Sys() any           { return nil }
