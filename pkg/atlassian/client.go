@@ -37,10 +37,13 @@ type Credential interface {
 	RoundTripper(base http.RoundTripper) http.RoundTripper
 }
 
-// Options are what a Client needs. Site and Now are required.
+// Options are what a Client needs. Now is required, and one of Site and Organization.
 type Options struct {
 	// Site is the site's base URL without path: https://example.atlassian.net.
 	Site *url.URL
+	// Organization is the id of an organisation, whose log is asked for at the
+	// gateway, instead of a site.
+	Organization string
 	// Gateway is the gateway's base URL; nil means https://api.atlassian.com.
 	Gateway *url.URL
 	// Transport carries requests, without credentials; nil means NewTransport
@@ -57,21 +60,23 @@ type Options struct {
 	// Rand gives the jitter of retries, in [0,1); nil means math/rand.
 	Rand func() float64
 	// RequestsPerSecond bounds the pace, with bursts of twice as many; 0 means
-	// 10, below 0 means no bound.
+	// 10 (for an organisation what Atlassian allows), below 0 means no bound.
 	RequestsPerSecond float64
 }
 
-// Client asks one site. It is safe for concurrent use.
+// Client asks one site, or about one organisation. It is safe for concurrent use.
 type Client struct {
 	site, gateway *url.URL
-	credential    Credential
-	transport     http.RoundTripper
-	plain, authed *http.Client
-	timeout       time.Duration
-	userAgent     string
-	now           func() time.Time
-	rand          func() float64
-	limiter       *rate.Limiter
+	// name is the site's host, or the organisation's id; organization is that id.
+	name, organization string
+	credential         Credential
+	transport          http.RoundTripper
+	plain, authed      *http.Client
+	timeout            time.Duration
+	userAgent          string
+	now                func() time.Time
+	rand               func() float64
+	limiter            *rate.Limiter
 
 	mu      sync.Mutex
 	cloudID string
@@ -81,14 +86,20 @@ type Client struct {
 
 // New is a client for one site. It sends nothing.
 func New(o Options) (*Client, error) {
-	if o.Site == nil {
+	switch {
+	case o.Site == nil && o.Organization == "":
 		return nil, errors.New("atlassian: no site given")
+	case o.Site != nil && o.Organization != "":
+		return nil, errors.New("atlassian: a site and an organisation given")
 	}
 	if o.Now == nil {
 		return nil, errors.New("atlassian: no clock given")
 	}
 	if o.Gateway == nil {
 		o.Gateway = &url.URL{Scheme: "https", Host: "api.atlassian.com"}
+	}
+	if o.Site == nil {
+		o.Site = o.Gateway
 	}
 	for name, u := range map[string]*url.URL{"site": o.Site, "gateway": o.Gateway} {
 		if err := checkBase(u); err != nil {
@@ -123,6 +134,14 @@ func New(o Options) (*Client, error) {
 		now:        o.Now,
 		rand:       o.Rand,
 		limiter:    limiter(o.RequestsPerSecond),
+
+		organization: o.Organization,
+	}
+	if c.name = c.site.Host; o.Organization != "" {
+		c.name = o.Organization
+		if o.RequestsPerSecond == 0 {
+			c.limiter = organizationLimiter()
+		}
 	}
 	if o.Credential != nil {
 		if len(o.Credential.Routes()) == 0 {

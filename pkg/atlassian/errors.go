@@ -44,6 +44,7 @@ const (
 	CodeTooLarge        = "too_large"         // the body exceeds the limit: ask for fewer records
 	CodeCloudID         = "wrong_site"        // the site's cloudId could not be looked up
 	CodeCredential      = "credential"        // the credential could not be attached
+	CodeCursor          = "cursor"            // the cursor is not taken any more: ask by time
 )
 
 // Error is every failure of this package: one judged answer, or the lack of
@@ -102,6 +103,9 @@ func (e *Error) WaitUntil() (until time.Time, ok bool) { return e.Until, !e.Unti
 
 // TooLarge reports whether the answer was too large: ask for fewer records.
 func (e *Error) TooLarge() bool { return e.Code == CodeTooLarge }
+
+// CursorRefused reports whether the question may be good without its cursor.
+func (e *Error) CursorRefused() bool { return e.Code == CodeCursor }
 
 // NeedsPerson reports whether somebody must act before it can work again.
 func (e *Error) NeedsPerson() bool { return e.Person }

@@ -2,6 +2,7 @@ package atlassian
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"atlassian_audit_records/pkg/audit"
 )
 
 // maxErrorBody is how much of an answer that is no data is read, to recognise
@@ -27,7 +30,7 @@ const maxErrorBody = 64 << 10
 
 // failure completes an Error with the question's site and product.
 func (c *Client) failure(q question, e Error) *Error {
-	e.Site = c.site.Host
+	e.Site = c.name
 	e.Product = q.product
 	return &e
 }
@@ -77,7 +80,7 @@ func (c *Client) judgeStatus(q question, resp *http.Response, date time.Time, bo
 	case status == http.StatusNotFound, status == http.StatusGone:
 		return c.failure(q, Error{Code: CodeNotFound, Person: true,
 			What: fmt.Sprintf("%s was not found at this address (status %d)", q.describe(), status),
-			Next: "check that the site exists and has the product; otherwise remove it from `products`"})
+			Next: productIsThere(q)})
 	case status == http.StatusProxyAuthRequired:
 		return c.failure(q, Error{Code: CodeProxy, Person: true,
 			What: "the proxy wants a user name and password", Next: "put valid ones into the proxy's URL"})
@@ -171,6 +174,9 @@ func (c *Client) checkCredential() string {
 			"a new one is made at https://admin.atlassian.com under Directory, Service accounts"
 	case "oauth":
 		return "check that the account that consented may still use the product, and consent again with `atlassian-audit-records authorize`"
+	case "organization_api_key":
+		return "check `organization_api_key`: the key may have expired (they live for at most a year, and for a week unless told otherwise), been revoked, " +
+			"or belong to another organisation; a new one is made at https://admin.atlassian.com under Settings, API keys"
 	}
 	return "check `auth`"
 }
@@ -265,6 +271,10 @@ func (c *Client) judgeForbidden(q question, h http.Header, body []byte) *Error {
 		return c.failure(q, Error{Code: CodeNoProductAccess, Person: true,
 			What: "the account may not use " + p.name + " (status 403)",
 			Next: "give it access to the product, and " + p.permission})
+	case q.product == audit.Organization && !looksLikeHTML(body):
+		return c.failure(q, Error{Code: CodeNotAdmin, Person: true,
+			What: "the API key may not read the organisation's audit log (status 403)" + saying(body),
+			Next: organizationNeeds})
 	case looksLikeHTML(body):
 		return c.failure(q, Error{Code: CodeForbidden, Person: true,
 			What: "a web page refused the question for " + q.describe() + " (status 403)",
@@ -441,6 +451,7 @@ func messageOf(body []byte) string {
 		Message          json.RawMessage `json:"message"`
 		ErrorDescription string          `json:"error_description"`
 		Error            json.RawMessage `json:"error"`
+		Errors           json.RawMessage `json:"errors"`
 	}
 	if err := json.Unmarshal(body, &m); err == nil {
 		texts := m.ErrorMessages
@@ -452,6 +463,12 @@ func messageOf(body []byte) string {
 		}
 		if m.ErrorDescription != "" {
 			texts = append(texts, m.ErrorDescription)
+		}
+		var admin []struct{ Title, Detail string } // the admin API's
+		if json.Unmarshal(m.Errors, &admin) == nil {
+			for _, e := range admin {
+				texts = append(texts, cmp.Or(e.Detail, e.Title))
+			}
 		}
 		return strings.Join(texts, " ")
 	}

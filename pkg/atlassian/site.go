@@ -59,7 +59,7 @@ func (c *Client) cloudIDError(err error) error {
 		Status: e.Status,
 		What:   "the site's cloudId could not be looked up: " + c.site.Host + " answered with " + answer,
 		Next:   "check `site`: it must be the address of an existing Atlassian Cloud site, such as https://example.atlassian.net",
-		Site:   c.site.Host,
+		Site:   c.name,
 		Person: true,
 		Err:    err,
 	}

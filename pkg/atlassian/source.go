@@ -36,6 +36,8 @@ func productOf(p audit.Product) (product, bool) {
 		return jira(), true
 	case audit.Confluence:
 		return confluence(), true
+	case audit.Organization:
+		return organization(), true
 	}
 	return product{}, false
 }
@@ -86,12 +88,16 @@ func (s *Source) Throttled() int { return s.throttled }
 // the one in use, the other is tried, once in the source's lifetime.
 func (s *Source) Page(ctx context.Context, q audit.Query) (audit.Page, error) {
 	if !s.known {
-		return audit.Page{}, &Error{Code: CodeBadRequest, Person: true, Site: s.c.site.Host, Product: s.name,
+		return audit.Page{}, &Error{Code: CodeBadRequest, Person: true, Site: s.c.name, Product: s.name,
 			What: "there is no such product to collect", Next: "use jira or confluence"}
 	}
 	if s.c.authed == nil {
-		return audit.Page{}, &Error{Code: CodeCredential, Person: true, Site: s.c.site.Host, Product: s.name,
+		return audit.Page{}, &Error{Code: CodeCredential, Person: true, Site: s.c.name, Product: s.name,
 			What: "there is no credential to ask with", Next: "set `auth`"}
+	}
+	if (s.name == audit.Organization) != (s.c.organization != "") {
+		return audit.Page{}, &Error{Code: CodeBadRequest, Person: true, Site: s.c.name, Product: s.name,
+			What: "an organisation has no products, and a site no log of the organisation", Next: "check `site`, `organization` and `products`"}
 	}
 	if q.Limit <= 0 || q.Limit > maxLimit {
 		q.Limit = maxLimit
@@ -164,12 +170,16 @@ func (s *Source) ask(ctx context.Context, route string, q audit.Query) (audit.Pa
 		sent:     func() { s.requests++ },
 		waited:   func() { s.throttled++ },
 		decode: func(body []byte) (err error) {
+			if s.name == audit.Organization {
+				page, err = decodeEvents(body, q.Limit)
+				return err
+			}
 			page.Records, page.Limit, err = decodePage(body, s.product.layout, q.Limit)
 			return err
 		},
 	})
 	if err != nil {
-		return audit.Page{}, err
+		return audit.Page{}, cursorRefused(q, err)
 	}
 	if s.name == audit.Jira {
 		page.Records = jiraCut(q, page.Records)
@@ -181,11 +191,14 @@ func (s *Source) ask(ctx context.Context, route string, q audit.Query) (audit.Pa
 
 // address is the resource on a route.
 func (s *Source) address(route string) (*url.URL, *Error) {
+	if s.name == audit.Organization {
+		return s.c.gateway.JoinPath("admin/v1/orgs", s.c.organization, "events-stream"), nil
+	}
 	if route == RouteSite {
 		return s.c.site.JoinPath(s.product.sitePath), nil
 	}
 	if !isUUID(s.cloudID) {
-		return nil, &Error{Code: CodeCloudID, Person: true, Site: s.c.site.Host, Product: s.name,
+		return nil, &Error{Code: CodeCloudID, Person: true, Site: s.c.name, Product: s.name,
 			What: "the gateway cannot be asked without the site's cloudId",
 			Next: "check `site`: it must be the address of an existing Atlassian Cloud site"}
 	}

@@ -63,12 +63,28 @@ type Seen struct {
 // are remembered. No record can be dated so.
 const UndatedMillis int64 = -1 << 62
 
-// At is the millisecond under which the record is remembered.
+// At is the millisecond under which the record is remembered: when it was
+// processed, where the source says so, else its own time.
 func (r Record) At() int64 {
-	if !r.Dated {
-		return UndatedMillis
+	switch {
+	case r.IsProcessed:
+		return r.Processed
+	case r.Dated:
+		return r.Millis
 	}
-	return r.Millis
+	return UndatedMillis
+}
+
+// Alias is what else is remembered of r: the same id under its own time, so that
+// a record is known again when it was processed a second time. ok is false where
+// there is no such second time, or no id.
+func (r Record) Alias() (s Seen, ok bool) {
+	if !r.IsProcessed || !r.Dated || r.ID == "" || r.Millis == r.Processed {
+		return Seen{}, false
+	}
+	s = r.Seen()
+	s.Millis = r.Millis
+	return s, true
 }
 
 // Seen is what is remembered of r once it was emitted. Ids that are numbers

@@ -185,7 +185,7 @@ func appendOurs(dst []byte, r Record, facts *tokens, recordID string, o LineOpti
 	}
 	service := o.Service
 	if service == "" {
-		service = string(o.Stream.Product)
+		service = o.Stream.Product.Service()
 	}
 	dst = append(dst, `"ddsource":"`...)
 	dst = appendEscaped(dst, o.Stream.Product.LogSource())
@@ -197,6 +197,10 @@ func appendOurs(dst []byte, r Record, facts *tokens, recordID string, o LineOpti
 	dst = appendAttributes(dst, facts)
 	dst = append(dst, `"atlassian":{"site":"`...)
 	dst = appendEscaped(dst, o.Stream.Site)
+	if o.Stream.Organization != "" {
+		dst = append(dst, `","organization":"`...)
+		dst = appendEscaped(dst, o.Stream.Organization)
+	}
 	dst = append(dst, `","cloud_id":"`...)
 	dst = appendEscaped(dst, o.Stream.CloudID)
 	dst = append(dst, `","product":"`...)
@@ -230,6 +234,11 @@ func appendTags(dst []byte, o LineOptions) []byte {
 	if o.Stream.Path != "" {
 		dst = append(dst, "context_path:"...)
 		dst = append(appendEscaped(dst, strings.ReplaceAll(o.Stream.Path, ",", "_")), ',')
+	}
+	if o.Stream.Organization != "" {
+		dst = append(dst, "organization:"...)
+		dst = appendEscaped(dst, o.Stream.Organization)
+		dst = append(dst, ',')
 	}
 	if o.Stream.Site != "" {
 		dst = append(dst, "site:"...)

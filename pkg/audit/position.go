@@ -48,6 +48,17 @@ type Position struct {
 	// the newest millisecond of that span.
 	GapMissingSince int64 `json:"gap_missing_since,omitempty"`
 	GapMissingAt    int64 `json:"gap_missing_at,omitempty"`
+	// Cursor is where a log that is read by cursors goes on; empty where it goes
+	// on by time. It is beside Covered and says nothing of it: it may be lost.
+	Cursor string `json:"cursor,omitempty"`
+	// CursorFrom is the lower bound of the question that Cursor continues, and
+	// CursorLow the millisecond below which everything had been read when Cursor
+	// was given: asking it shows nothing older.
+	CursorFrom int64 `json:"cursor_from,omitempty"`
+	CursorLow  int64 `json:"cursor_low,omitempty"`
+	// Disorder is by how much such a log was seen to be out of its order, in
+	// milliseconds; 0 where it never was.
+	Disorder int64 `json:"disorder,omitempty"`
 	// LiveAt is when the live edge was last read to its end (wall clock), kept
 	// to within a few minutes.
 	LiveAt int64 `json:"live_at,omitempty"`

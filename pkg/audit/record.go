@@ -16,6 +16,11 @@ type Record struct {
 	Millis int64
 	// Dated is false for a record whose time is missing or unreadable.
 	Dated bool
+	// Processed is when the source took the record into its log, in milliseconds
+	// since the epoch: what the log of an organisation is ordered by. It means
+	// nothing where IsProcessed is false, as it is for every other source.
+	Processed   int64
+	IsProcessed bool
 	// ID is the source's own id as text ("11932"), empty where it gives none.
 	ID string
 	// Keys identify a record that has no ID; see Identity.
@@ -58,6 +63,13 @@ type Query struct {
 	Offset int
 	// Limit is the number of records wanted at most.
 	Limit int
+	// Cursor asks for what comes after an earlier page, whose Next it was; empty
+	// begins at From. From must be that of the question which the cursor
+	// continues. Only a source that is read by cursors knows it.
+	Cursor string
+	// Newest asks such a source for its newest records, latest first, instead of
+	// those from From on.
+	Newest bool
 }
 
 // Page is one answer: valid JSON that held a list, empty or not.
@@ -70,4 +82,7 @@ type Page struct {
 	// Limit is the page size that the answer says was applied; 0 where it
 	// says nothing. It is a hint and may be a lie.
 	Limit int
+	// Next is the cursor of the page after this one, empty where the source names
+	// none: there may be more all the same.
+	Next string
 }

@@ -38,6 +38,10 @@ type Collector struct {
 	file audit.Position
 	// pace is how long the last answer took.
 	pace time.Duration
+	// stride is how much of a log's past is read at once where it is read upwards,
+	// shownTo the moment up to which its cursor showed everything in this run.
+	stride  int64
+	shownTo int64
 }
 
 // Open loads the position and completes the last batch, so that what was
@@ -48,7 +52,7 @@ func Open(o Options, state State, spool Spool, source Source) (*Collector, error
 	if err != nil {
 		return nil, err
 	}
-	c := &Collector{o: o, state: state, spool: spool, source: source, limit: o.PageSize}
+	c := &Collector{o: o, state: state, spool: spool, source: source, limit: o.PageSize, stride: day}
 	if c.p, err = state.Position(); err != nil {
 		return nil, fmt.Errorf("read the position: %w", err)
 	}
@@ -151,6 +155,9 @@ func (c *Collector) forgettable(p audit.Position) int64 {
 	if ms, ok := p.Recheck.Min(); ok {
 		f = min(f, ms)
 	}
+	if p.Cursor != "" {
+		f = min(f, p.CursorLow)
+	}
 	if ms, ok := p.Covered.Gaps(audit.Interval{From: p.Floor, To: p.Upper + 1}).Min(); ok {
 		f = min(f, ms)
 	}
@@ -204,6 +211,7 @@ func same(a, b audit.Position) bool {
 	fresh := b.LiveAt-a.LiveAt < 5*time.Minute.Milliseconds() && b.LiveAt >= a.LiveAt
 	return lists && fresh && a.Floor == b.Floor && a.FloorSet == b.FloorSet && a.Upper == b.Upper && a.UpperSet == b.UpperSet &&
 		a.ReconcileAt == b.ReconcileAt && a.ReconcileUpper == b.ReconcileUpper && a.ReconcileTarget == b.ReconcileTarget &&
+		a.Cursor == b.Cursor && a.CursorFrom == b.CursorFrom && a.CursorLow == b.CursorLow && a.Disorder == b.Disorder &&
 		a.Slice == b.Slice && a.LookCut == b.LookCut && a.AgainNext == b.AgainNext && a.MissingSince == b.MissingSince && a.GapMissingSince == b.GapMissingSince && a.WaitUntil == b.WaitUntil && a.CloudID == b.CloudID && a.Route == b.Route
 }
 

@@ -212,6 +212,9 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 	o := audit.LineOptions{Stream: c.o.Stream, Service: c.o.Service, Tags: c.o.Tags, NowMillis: c.o.Now().UnixMilli()}
 	for _, f := range out {
 		emitted = append(emitted, f.record.Seen())
+		if also, ok := f.record.Alias(); ok {
+			emitted = append(emitted, also)
+		}
 		if f.record.Own {
 			b.count.own++
 			continue

@@ -77,6 +77,11 @@ var kinds = []kind{
 		name: "confluence server", product: audit.Confluence, dates: []string{"creationDate"}, light: true,
 		server: dataCenter(true), open: openDataCenter,
 	},
+	{
+		// Its message stands elsewhere in a line, since a log has one of its own.
+		name: "organization", product: audit.Organization, ids: true, dates: []string{"message"},
+		server: cloud, open: openOrganization,
+	},
 }
 
 func cloud(seed uint64) *atlassiantest.Server {
@@ -132,6 +137,26 @@ func openDataCenter(_ context.Context, s *site, p audit.Position) (opened, error
 	return opened{
 		source: client.DataCenter(atlassian.DataCenterOptions{Product: s.product, Route: p.Route, Asked: p.Asked}),
 		stream: audit.Stream{Site: "products.example.com", Path: at.Path, Product: s.product},
+		now:    client.Now,
+	}, nil
+}
+
+func openOrganization(_ context.Context, s *site, _ audit.Position) (opened, error) {
+	gateway := &url.URL{Scheme: "https", Host: "api.atlassian.com"}
+	o := s.Options()
+	credential, err := auth.NewOrganizationKey(auth.Secret(o.OrganizationKey), gateway)
+	if err != nil {
+		return opened{}, err
+	}
+	client, err := atlassian.New(atlassian.Options{
+		Organization: o.OrganizationID, Gateway: gateway, Transport: s.Transport(), Credential: credential, Now: time.Now, RequestsPerSecond: -1,
+	})
+	if err != nil {
+		return opened{}, err
+	}
+	return opened{
+		source: client.Source(s.product, "", ""),
+		stream: audit.Stream{Site: "api.atlassian.com", Organization: o.OrganizationID, Product: s.product},
 		now:    client.Now,
 	}, nil
 }

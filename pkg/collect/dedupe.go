@@ -118,9 +118,12 @@ func (c *Collector) sift(records []audit.Record) (out []fresh, goneOnes []audit.
 		return nil, nil, nil
 	}
 	// A record with an id may have been emitted while its date was unreadable.
-	millis := make([]int64, len(records), len(records)+1)
+	millis := make([]int64, len(records), 2*len(records)+1)
 	for i, r := range records {
 		millis[i] = r.At()
+		if s, ok := r.Alias(); ok {
+			millis = append(millis, s.Millis)
+		}
 	}
 	millis = append(millis, audit.UndatedMillis)
 	m, err := c.recall(millis)
@@ -151,6 +154,12 @@ func (m memory) take(r audit.Record, want tally) (fresh, bool) {
 	if s.HasID {
 		if m.emitted[groupOf(s)] > 0 || m.emitted[group{millis: audit.UndatedMillis, coarse: s.Coarse, hasID: true}] > 0 {
 			return fresh{}, false
+		}
+		if also, ok := r.Alias(); ok {
+			if m.emitted[groupOf(also)] > 0 {
+				return fresh{}, false
+			}
+			m.emitted[groupOf(also)]++
 		}
 	} else {
 		if want[s] == 0 {

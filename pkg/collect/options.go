@@ -14,7 +14,12 @@ type Source interface {
 	// therefore checked). An error that has a method WaitUntil() (time.Time,
 	// bool) answering true says that Atlassian wants to be left alone until
 	// then; one whose method TooLarge() bool answers true, that the answer was
-	// too large and fewer records should be asked for.
+	// too large and fewer records should be asked for; one whose method
+	// CursorRefused() bool answers true, that the question may be good without
+	// its cursor.
+	//
+	// The log of an organisation is read the other way round: records come in the
+	// order of their processing, oldest first, and Page.Next asks for what follows.
 	//
 	// A source that writes records of the questions it is asked marks these as Own,
 	// and may have a method Asked() []audit.Asked: what it answers is kept with
@@ -61,7 +66,7 @@ type Options struct {
 	ReconcileWindow   time.Duration
 	ReconcileInterval time.Duration
 	// PageSize is the number of records asked for at once; 0 means 1,000, the
-	// most that Atlassian gives.
+	// most that Atlassian gives, or 200 for the log of an organisation.
 	PageSize int
 	// BatchSize is how many bytes of lines may share a commit where answers come
 	// fast; 0 means 4 MiB. About three times as much is held in memory.
@@ -71,9 +76,15 @@ type Options struct {
 	Mark func(resume int64) error
 }
 
+// cursors reports a stream that is read by cursors, oldest first.
+func (o Options) cursors() bool { return o.Stream.Product == audit.Organization }
+
 func (o Options) withDefaults() (Options, error) {
 	if o.PageSize == 0 {
 		o.PageSize = 1000
+		if o.cursors() {
+			o.PageSize = 200
+		}
 	}
 	if o.BatchSize == 0 {
 		o.BatchSize = 4 << 20

@@ -25,6 +25,8 @@ type view struct {
 	ceiling int64
 	// print tells this page from another one.
 	print uint64
+	// next is the cursor of the page after this one, empty for none.
+	next string
 }
 
 // errRepeated says that a page came twice.
@@ -45,6 +47,7 @@ func (c *Collector) ask(ctx context.Context, q audit.Query) (view, error) {
 		}
 		c.learn(p)
 		v := c.look(p)
+		v.next = p.Next
 		if c.good++; c.good >= 8 && c.limit < c.o.PageSize {
 			c.limit, c.good = min(c.o.PageSize, 2*c.limit), 0
 		}

@@ -26,6 +26,9 @@ func (c *Collector) Live(ctx context.Context, soft time.Time) error {
 			return err
 		}
 	}
+	if c.o.cursors() {
+		return c.liveUp(ctx, soft)
+	}
 	lo, look := c.p.Floor, audit.Forever
 	if c.p.UpperSet {
 		lo = max(lo, c.p.Forgotten, c.lookBack())
@@ -66,6 +69,9 @@ func (c *Collector) Rest(ctx context.Context, soft time.Time) (more bool, err er
 	}
 	if err := c.reconcile(); err != nil {
 		return false, err
+	}
+	if c.o.cursors() {
+		return c.restUp(ctx, soft)
 	}
 	iv, ok := c.owed()
 	if !ok {
@@ -194,7 +200,7 @@ func (c *Collector) reconcile() error {
 	if p.ReconcileTarget != 0 && len(p.Recheck) == 0 {
 		next := p
 		next.ReconcileUpper, next.ReconcileAt, next.ReconcileTarget = p.ReconcileTarget, now, 0
-		next.LookCut = false
+		next.LookCut, next.Disorder = false, milder(p.Disorder)
 		return c.commit(next)
 	}
 	since := now - p.ReconcileAt

@@ -27,6 +27,9 @@ const (
 	App                            // AppID and AppSecret, at the authorisation server, with a person's consent
 	Password                       // DataCenter.Username and Password, at a Data Center
 	Personal                       // DataCenter.PersonalToken as a bearer token, at a Data Center
+
+	// OrganizationKey is a bearer token for the organisation's log.
+	OrganizationKey
 	credentials
 )
 
@@ -36,6 +39,7 @@ const (
 	ScopeJiraUser        = "read:user:jira"
 	ScopeJiraConfigure   = "manage:jira-configuration"
 	ScopeConfluenceAudit = "read:audit-log:confluence"
+	ScopeOrganization    = "read:events:admin"
 )
 
 // Denial is why a product refuses a person whose credential is right.
@@ -47,6 +51,8 @@ const (
 	NotAdmin
 	FreePlan
 	NoProductAccess
+	// NoGuard is an organisation without Atlassian Guard.
+	NoGuard
 )
 
 type access struct {
@@ -73,6 +79,7 @@ func newAccess(o Options) access {
 	a := access{denied: map[string]Denial{}, issued: map[string]issued{}, consent: newConsents()}
 	a.secret = [credentials]string{
 		Classic: o.ClassicToken, Scoped: o.ScopedToken, ServiceToken: o.ServiceToken, Client: o.ClientSecret, App: o.AppSecret,
+		OrganizationKey: o.OrganizationKey,
 	}
 	if o.DataCenter != nil {
 		a.secret[Password], a.secret[Personal] = o.DataCenter.Password, o.DataCenter.PersonalToken
@@ -80,6 +87,7 @@ func newAccess(o Options) access {
 	for c := range a.scopes {
 		a.scopes[c] = []string{ScopeJiraAudit, ScopeJiraUser, ScopeConfluenceAudit}
 	}
+	a.scopes[OrganizationKey] = nil // a key without scopes may read everything
 	return a
 }
 
@@ -170,6 +178,10 @@ func (s *Server) authenticate(r *http.Request, route Route) (right, scoped bool,
 		return false, false, nil
 	}
 	_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.HasPrefix(r.URL.Path, adminPrefix) {
+		scopes = a.scopes[OrganizationKey]
+		return token == a.secret[OrganizationKey] && !a.revoked[OrganizationKey], len(scopes) > 0, scopes
+	}
 	if token == a.secret[ServiceToken] && !a.revoked[ServiceToken] {
 		return true, true, a.scopes[ServiceToken]
 	}
@@ -195,6 +207,8 @@ func (s *Server) reaches(r *http.Request, cloudID string) bool {
 func scopesSuffice(i RequestInfo, scopes []string) bool {
 	has := func(s string) bool { return slices.Contains(scopes, s) }
 	switch {
+	case i.Product == Organization:
+		return has(ScopeOrganization)
 	case i.Product == Confluence:
 		return has(ScopeConfluenceAudit)
 	case i.Kind == KindAudit && i.Version == "2":

@@ -167,7 +167,7 @@ func (s *Server) render(b []byte, r *http.Request, info RequestInfo, rep reply, 
 	k := st.quirks
 	st.mu.Unlock()
 	if d.list == listEmpty {
-		p.seqs, p.count = nil, 0
+		p.seqs, p.count, p.next = nil, 0, ""
 	}
 	var l links
 	if st.form.events {
@@ -188,11 +188,14 @@ func (s *Server) render(b []byte, r *http.Request, info RequestInfo, rep reply, 
 	defer st.mu.Unlock()
 	st.last = &answered{page: *p, info: info}
 	b, shown = st.appendList(b, d)
-	if st.form.events {
+	switch {
+	case st.form.events:
 		b = s.eventsTail(b, st, p, &k, l.next)
-	} else if st.product == Confluence {
+	case st.product == Confluence:
 		b = confluenceTail(b, p, &k, l)
-	} else {
+	case st.product == Organization:
+		b = organizationTail(b, p, info, d)
+	default:
 		b = append(b, '}')
 	}
 	if n := d.pad - len(b); n > 0 {
@@ -220,11 +223,14 @@ func (st *store) appendList(b []byte, d *damage) (body []byte, shown []uint32) {
 		b = jiraHead(b, p, &st.quirks)
 		open = `,"records":`
 	}
+	if st.product == Organization {
+		open = `{"data":`
+	}
 	switch d.list {
 	case listMissing:
-		// Confluence's and Data Center's list comes first: what follows it begins
+		// Confluence's, Data Center's and the organisation's list comes first: what follows it begins
 		// with a comma.
-		if st.product == Confluence || st.form.events {
+		if st.product != Jira || st.form.events {
 			b = append(b, `{"version":1`...)
 		}
 		return b, nil

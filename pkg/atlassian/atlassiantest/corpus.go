@@ -51,7 +51,7 @@ func NewCorpus(seed uint64) *Corpus {
 	for i, name := range displayNames {
 		c.people = append(c.people, newPerson(r, i, name))
 	}
-	for i, p := range []string{Jira, Confluence} {
+	for i, p := range []string{Jira, Confluence, Organization} {
 		c.made[p] = &made{raws: map[int][]byte{}, pick: newRand(seed, 101+uint64(i))}
 	}
 	return c
@@ -63,11 +63,19 @@ func (c *Corpus) Jira(at time.Time) Record { return c.Record(Jira, at) }
 // Confluence is the next Confluence record, dated at.
 func (c *Corpus) Confluence(at time.Time) Record { return c.Record(Confluence, at) }
 
-// Record is the product's next record, dated at. A product that is neither Jira
-// nor Confluence is taken as Jira.
+// Organization is the next event of the organisation's log, dated at.
+func (c *Corpus) Organization(at time.Time) Record { return c.Record(Organization, at) }
+
+// Record is the product's next record, dated at. A product that nobody knows is
+// taken as Jira.
 func (c *Corpus) Record(product string, at time.Time) Record {
-	compose := composeConfluence
-	if product != Confluence {
+	var compose func(*writer) string
+	switch product {
+	case Confluence:
+		compose = composeConfluence
+	case Organization:
+		compose = composeOrganization
+	default:
 		product, compose = Jira, composeJira
 	}
 	m := c.made[product]

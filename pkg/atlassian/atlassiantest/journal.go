@@ -21,7 +21,7 @@ type Kind string
 
 // The kinds of request.
 const (
-	KindAudit       Kind = "audit"       // Jira's auditing/record, Confluence's audit
+	KindAudit       Kind = "audit"       // Jira's auditing/record, Confluence's audit, the organisation's events-stream
 	KindAuditSince  Kind = "audit_since" // Confluence's audit/since
 	KindRetention   Kind = "retention"   // Confluence's audit/retention
 	KindPermissions Kind = "permissions" // Jira's mypermissions
@@ -69,7 +69,7 @@ type RequestInfo struct {
 	// Records is the number of records in the answer.
 	Records int
 
-	cloudID string // from the gateway's path
+	cloudID, organization string // from the gateway's path
 }
 
 // Audit tells whether the request asked for audit records.
@@ -101,6 +101,14 @@ func (s *Server) identify(r *http.Request) RequestInfo {
 		return i
 	case "/login":
 		i.Kind = KindLogin
+		return i
+	}
+	if rest, ok := strings.CutPrefix(path, adminPrefix); ok {
+		i.Route, i.Product = RouteGateway, Organization
+		i.organization, rest, _ = strings.Cut(rest, "/")
+		if rest == "events-stream" {
+			i.Kind = KindAudit
+		}
 		return i
 	}
 	if rest, ok := strings.CutPrefix(path, "/ex/"); ok {

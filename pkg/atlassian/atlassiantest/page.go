@@ -14,15 +14,18 @@ type query struct {
 	limit          int  // the limit as the product applies it
 	nothing        bool // no record whatever the bounds say
 	after          *cursor
+	newest         bool // the organisation's log, latest first
+	cursor         *eventCursor
 }
 
 // page is one answer's list, and the numbers that go with it.
 type page struct {
 	query query
 	seqs  []uint32
-	count int // records that match the query
-	held  int // records of the whole site
-	start int // where the page begins
+	count int    // records that match the query
+	held  int    // records of the whole site
+	start int    // where the page begins
+	next  string // the organisation's cursor of the page after it; "" for none
 }
 
 // page chooses the records of an answer. The lock is held by the caller.
@@ -112,7 +115,7 @@ func (st *store) bounds(q query) (lo, hi int) {
 // shuffled lists n records from start on, with those of each millisecond in
 // another order at each call.
 func (st *store) shuffled(lo, hi, start, n int) []uint32 {
-	millis := func(i int) int64 { return st.recs[st.index[st.at(lo, hi, i)]].created }
+	millis := func(i int) int64 { return st.recs[st.index[st.at(lo, hi, i)]].place }
 	first, end := start, start+n
 	for first > 0 && millis(first-1) == millis(start) {
 		first--
@@ -126,7 +129,7 @@ func (st *store) shuffled(lo, hi, start, n int) []uint32 {
 	}
 	for i := 0; i < len(all); {
 		j := i
-		for j < len(all) && st.recs[all[j]].created == st.recs[all[i]].created {
+		for j < len(all) && st.recs[all[j]].place == st.recs[all[i]].place {
 			j++
 		}
 		tie := all[i:j]

@@ -47,6 +47,31 @@ type Quirks struct {
 	// the list is empty, as documented: "from must be before to".
 	EqualBounds bool
 
+	// Of the organisation's log alone:
+	//
+	// NextAtEnd names a next cursor on the last page too, by which to ask for what
+	// is new. Without it one is named only where the page is full.
+	NextAtEnd bool
+	// CursorLife is how long a cursor is taken; 0: for ever. CursorStatus is what
+	// one that is too old is answered with, 400 by default.
+	CursorLife   time.Duration
+	CursorStatus int
+	// CursorStuck names, after the first page, the cursor that was asked as the
+	// next one, and answers every cursor with the same page.
+	CursorStuck bool
+	// CursorSkips lets each cursor begin so many events too late.
+	CursorSkips int
+	// CursorDead answers every cursor with an empty list.
+	CursorDead bool
+	// CursorRestarts lets every cursor begin at the first event of all.
+	CursorRestarts bool
+	// BoundsByTime compares bounds with the time of an event, not with that of its
+	// processing: the reference does not say which it is.
+	BoundsByTime bool
+	// Disorder places events by up to so much before or after their processedAt.
+	// It concerns events added from then on.
+	Disorder time.Duration
+
 	// IgnoreOffset serves the first page whatever the offset.
 	IgnoreOffset bool
 	// IgnoreFrom and IgnoreTo make the server blind to a bound.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -60,8 +61,11 @@ func gatewayError(status int, message string) reply {
 }
 
 func productError(product string, status int, message string) reply {
-	if product == Confluence {
+	switch product {
+	case Confluence:
 		return confluenceError(status, message)
+	case Organization:
+		return adminError(status, "ADMIN-"+strconv.Itoa(status)+"-1", http.StatusText(status), message)
 	}
 	return jiraError(status, message)
 }
@@ -96,7 +100,10 @@ func (s *Server) reply(r *http.Request, i RequestInfo, routes []Route) reply {
 		}
 		return s.resources(r, scopes)
 	}
-	if i.Route == RouteGateway && i.cloudID != s.o.CloudID {
+	if i.organization != "" && i.organization != s.o.OrganizationID {
+		return adminError(http.StatusNotFound, "ADMIN-404-1", "Not Found", "The organization could not be found.")
+	}
+	if i.Route == RouteGateway && i.organization == "" && i.cloudID != s.o.CloudID {
 		return gatewayError(http.StatusNotFound, "Not Found")
 	}
 	if i.Kind == KindOther {
@@ -130,6 +137,8 @@ func (s *Server) reply(r *http.Request, i RequestInfo, routes []Route) reply {
 		return s.retentionReply()
 	case i.Product == Jira:
 		rep = s.jiraReply(i)
+	case i.Product == Organization:
+		rep = s.organizationReply(i)
 	default:
 		rep = s.confluenceReply(i)
 	}
@@ -140,6 +149,9 @@ func (s *Server) reply(r *http.Request, i RequestInfo, routes []Route) reply {
 }
 
 func unauthorized(i RequestInfo) reply {
+	if i.Product == Organization {
+		return adminError(http.StatusUnauthorized, "ADMIN-401-1", "Unauthorized", "The API key is missing, wrong or expired.")
+	}
 	if i.Route == RouteGateway {
 		return gatewayError(http.StatusUnauthorized, "Unauthorized")
 	}
@@ -156,6 +168,8 @@ func denied(product string, d Denial) reply {
 		NotAdmin: {
 			Jira:       "You are not authorized to perform this operation. Administrator privileges are required.",
 			Confluence: "Only a Confluence Administrator may view the audit log.",
+
+			Organization: "You must be an organization admin to use this API.",
 		},
 		FreePlan: {
 			Jira:       "The audit log is available when at least one Jira product is on a paid plan.",
@@ -165,6 +179,7 @@ func denied(product string, d Denial) reply {
 			Jira:       "Current user not permitted to use Jira",
 			Confluence: "Current user not permitted to use Confluence",
 		},
+		NoGuard: {Organization: "Forbidden"},
 	}
 	return productError(product, http.StatusForbidden, texts[d][product])
 }

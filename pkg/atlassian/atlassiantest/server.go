@@ -24,6 +24,9 @@ const (
 	DefaultUsername     = "audit"
 	DefaultPassword     = "simulated-password"
 	DefaultPersonal     = "simulated-personal-access-token"
+
+	DefaultOrganizationID  = "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
+	DefaultOrganizationKey = "simulated-organization-api-key"
 )
 
 // Options describe a server. The zero value is complete.
@@ -51,6 +54,9 @@ type Options struct {
 	ClientID, ClientSecret string
 	// AppID and AppSecret are an app's that acts with a person's consent (3LO).
 	AppID, AppSecret string
+	// OrganizationID is the id of the organisation to which the site belongs, and
+	// OrganizationKey an API key of it: good for its log alone, as a bearer token.
+	OrganizationID, OrganizationKey string
 	// TokenLifetime is how long an issued access token lives on the server's
 	// clock; 60 minutes by default.
 	TokenLifetime time.Duration
@@ -61,11 +67,12 @@ type Options struct {
 }
 
 // Server is a simulated Atlassian. All methods may be called at any time from
-// any goroutine. A product that is neither Jira nor Confluence is a mistake in
-// the calling test and panics.
+// any goroutine. The organisation's log counts as a product; another product is a
+// mistake in the calling test and panics.
 type Server struct {
 	o                Options
 	jira, confluence *store
+	organization     *store
 
 	mu        sync.Mutex
 	access    access
@@ -95,6 +102,8 @@ func New(o Options) *Server {
 		{&o.ClientSecret, DefaultClientSecret},
 		{&o.AppID, DefaultAppID},
 		{&o.AppSecret, DefaultAppSecret},
+		{&o.OrganizationID, DefaultOrganizationID},
+		{&o.OrganizationKey, DefaultOrganizationKey},
 	}
 	for _, d := range defaults {
 		if *d.field == "" {
@@ -111,15 +120,20 @@ func New(o Options) *Server {
 		o.LogSize = 10000
 	}
 	o.DataCenter = o.DataCenter.withDefaults()
-	return &Server{
+	s := &Server{
 		o:          o,
 		jira:       newStore(Jira, o.DataCenter.form(jiraForm), o.Seed),
 		confluence: newStore(Confluence, o.DataCenter.form(confluenceForm), o.Seed+1),
-		access:     newAccess(o),
-		journal:    newJournal(o.LogSize),
-		corpus:     NewCorpus(o.Seed),
-		retention:  retention{number: 1, units: "YEARS"},
+
+		organization: newStore(Organization, organizationForm, o.Seed+2),
+
+		access:    newAccess(o),
+		journal:   newJournal(o.LogSize),
+		corpus:    NewCorpus(o.Seed),
+		retention: retention{number: 1, units: "YEARS"},
 	}
+	s.organization.now = o.Now
+	return s
 }
 
 // Options are those the server was made with, defaults filled in.
@@ -133,8 +147,10 @@ func (s *Server) store(product string) *store {
 		return s.jira
 	case Confluence:
 		return s.confluence
+	case Organization:
+		return s.organization
 	}
-	panic(fmt.Sprintf("atlassiantest: no product %q; there are %q and %q", product, Jira, Confluence))
+	panic(fmt.Sprintf("atlassiantest: no product %q; there are %q, %q and %q", product, Jira, Confluence, Organization))
 }
 
 func (s *Server) siteURL() string {
@@ -269,6 +285,7 @@ func (s *Server) Len(product string) int {
 func (s *Server) Rename(accountID, newName string) {
 	s.jira.rename(accountID, newName)
 	s.confluence.rename(accountID, newName)
+	s.organization.rename(accountID, newName)
 }
 
 // Accounts are the account ids and present display names of the people who

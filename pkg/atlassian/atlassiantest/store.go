@@ -14,12 +14,17 @@ import (
 const (
 	Jira       = "jira"
 	Confluence = "confluence"
+	// Organization is the audit log of the organisation to which the site belongs.
+	Organization = "organization"
 )
 
 // Record is an audit record to be held by the server.
 type Record struct {
 	// Created is the record's date; it counts in milliseconds.
 	Created time.Time
+	// Processed is when the organisation's log took the event in, by which it is
+	// ordered; by default a little after Created. Products have no such time.
+	Processed time.Time
 	// Raw is the record's JSON object. The server adds Jira's "id" and the
 	// date ("created" before "category", or "creationDate" before "summary")
 	// where Raw has none of its own; a date of its own is served as it stands,
@@ -45,6 +50,8 @@ type Stored struct {
 	Key string
 	// Created is the record's date in UTC.
 	Created time.Time
+	// Processed is the time of an event's processing in UTC; zero in a product.
+	Processed time.Time
 	// Served counts the answers that contained the record and could be read.
 	Served int
 	// Purged is true once retention has removed the record.
@@ -61,10 +68,13 @@ type held struct {
 	tmpl    *template
 	key     string
 	created int64
-	id      int64
-	served  int32
-	purged  bool
-	search  bool
+	// place is what the store is ordered by: created, or what stands for processed.
+	place     int64
+	processed int64
+	id        int64
+	served    int32
+	purged    bool
+	search    bool
 }
 
 type rawKey struct {
@@ -77,6 +87,8 @@ type rawKey struct {
 type store struct {
 	product string
 	form    form
+	// now is the clock of the organisation's log, nil in a product.
+	now func() time.Time
 
 	mu        sync.Mutex
 	quirks    Quirks
@@ -117,6 +129,10 @@ func (st *store) insert(recs []Record) []int {
 	fresh := make([]uint32, len(recs))
 	for i, r := range recs {
 		h := held{tmpl: st.template(r), key: r.Key, created: r.Created.UnixMilli()}
+		h.place = h.created
+		if st.form.processed {
+			st.process(&h, r, st.now().UnixMilli())
+		}
 		if !h.tmpl.ownID {
 			h.id = st.id()
 		}
@@ -140,7 +156,7 @@ func (st *store) id() int64 {
 }
 
 func (st *store) compare(a, b uint32) int {
-	return cmp.Or(cmp.Compare(st.recs[a].created, st.recs[b].created), cmp.Compare(a, b))
+	return cmp.Or(cmp.Compare(st.recs[a].place, st.recs[b].place), cmp.Compare(a, b))
 }
 
 // merge puts new records, in order, into the index.
@@ -221,21 +237,27 @@ func (st *store) purge(before int64) int {
 	return n
 }
 
-// below is the number of records dated before ms.
+// below is the number of records that have their place before ms.
 func (st *store) below(ms int64) int {
-	return sort.Search(len(st.index), func(i int) bool { return st.recs[st.index[i]].created >= ms })
+	return sort.Search(len(st.index), func(i int) bool { return st.recs[st.index[i]].place >= ms })
 }
 
 // appendRecord writes one record as it is served.
 func (st *store) appendRecord(b []byte, seq uint32) []byte {
 	h := &st.recs[seq]
-	return h.tmpl.append(b, h.id, h.key, h.created, st.form, &st.quirks)
+	return h.tmpl.append(b, h, st.form, &st.quirks)
 }
 
 func (st *store) stored(seq int) Stored {
 	h := &st.recs[seq]
-	raw := make([]byte, 0, h.tmpl.size+64)
+	raw := make([]byte, 0, h.tmpl.size+128)
+	var processed time.Time
+	if st.form.processed {
+		processed = time.UnixMilli(h.processed).UTC()
+	}
 	return Stored{
+		Processed: processed,
+
 		Seq:     seq,
 		ID:      h.id,
 		Key:     h.key,

@@ -35,6 +35,8 @@ const (
 	placeID
 	placeDate
 	placeKey
+	placeTime
+	placeProcessed
 )
 
 // form says how a product writes what the server puts in.
@@ -44,11 +46,14 @@ type form struct {
 	dateBefore string // the member before which the date is put
 	dateQuoted bool   // Jira writes text, Confluence a number
 	events     bool   // the entities of Data Center, dated with a "Z"
+	processed  bool   // the organisation's events: other ids, and two times in attributes
 }
 
 var (
 	jiraForm       = form{withID: true, dateKey: "created", dateBefore: "category", dateQuoted: true}
 	confluenceForm = form{dateKey: "creationDate", dateBefore: "summary"}
+
+	organizationForm = form{withID: true, processed: true, dateQuoted: true}
 )
 
 // newTemplate cuts raw. Text that is not a JSON object, or is marked verbatim,
@@ -60,6 +65,10 @@ func newTemplate(raw []byte, verbatim bool, f form) *template {
 		t.ownID, t.ownDate = true, true
 		t.parts = cutKeys(nil, raw)
 		t.measure()
+		return t
+	}
+	if f.processed {
+		t.cutEvent(n)
 		return t
 	}
 	_, t.ownID = n.member("id")
@@ -113,17 +122,25 @@ func (t *template) measure() {
 }
 
 // append writes the record as it is served.
-func (t *template) append(b []byte, id int64, key string, created int64, f form, q *Quirks) []byte {
+func (t *template) append(b []byte, h *held, f form, q *Quirks) []byte {
 	for _, p := range t.parts {
 		switch p.place {
 		case literal:
 			b = append(b, p.text...)
 		case placeID:
-			b = strconv.AppendInt(b, id, 10)
+			if f.processed {
+				b = appendQuoted(b, eventID(h.id))
+			} else {
+				b = strconv.AppendInt(b, h.id, 10)
+			}
 		case placeKey:
-			b = append(b, key...)
+			b = append(b, h.key...)
 		case placeDate:
-			b = appendDate(b, created, f, q)
+			b = appendDate(b, h.created, f, q)
+		case placeTime:
+			b = appendEventTime(b, h.created, q)
+		case placeProcessed:
+			b = appendEventTime(b, h.processed, q)
 		}
 	}
 	return b
