@@ -44,7 +44,6 @@ const (
 	CodeTooLarge        = "too_large"         // the body exceeds the limit: ask for fewer records
 	CodeCloudID         = "wrong_site"        // the site's cloudId could not be looked up
 	CodeCredential      = "credential"        // the credential could not be attached
-	CodeCursor          = "cursor"            // the cursor is not taken any more: ask by time
 )
 
 // Error is every failure of this package: one judged answer, or the lack of
@@ -75,6 +74,8 @@ type Error struct {
 	// the pause (0: one that the client chooses).
 	retry bool
 	pause time.Duration
+	// cursor is true where the question's cursor may be why it was refused.
+	cursor bool
 }
 
 // Error is one line: "<what happened> (site, product): <what to do next>".
@@ -105,7 +106,7 @@ func (e *Error) WaitUntil() (until time.Time, ok bool) { return e.Until, !e.Unti
 func (e *Error) TooLarge() bool { return e.Code == CodeTooLarge }
 
 // CursorRefused reports whether the question may be good without its cursor.
-func (e *Error) CursorRefused() bool { return e.Code == CodeCursor }
+func (e *Error) CursorRefused() bool { return e.cursor }
 
 // NeedsPerson reports whether somebody must act before it can work again.
 func (e *Error) NeedsPerson() bool { return e.Person }

@@ -93,8 +93,8 @@ func productIsThere(q question) string {
 	return "check that the site exists and has the product; otherwise remove it from `products`"
 }
 
-// cursorRefused makes of an answer that may be due to the cursor one that says
-// so: whether it was, the same question by time tells.
+// cursorRefused marks an answer that may be due to the cursor: whether it was,
+// the same question by time tells.
 func cursorRefused(q audit.Query, err *Error) *Error {
 	if q.Cursor == "" {
 		return err
@@ -102,9 +102,7 @@ func cursorRefused(q audit.Query, err *Error) *Error {
 	switch err.Status {
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusGone, http.StatusUnprocessableEntity:
 		refused := *err
-		refused.Code, refused.Person = CodeCursor, false
-		refused.What = fmt.Sprintf("Atlassian does not take the cursor of an earlier answer any more (status %d)", err.Status)
-		refused.Next = "the log is read on by time; nothing is lost"
+		refused.cursor = true
 		return &refused
 	}
 	return err
