@@ -36,20 +36,47 @@ type Instance struct {
 // conf.d/atlassian_audit_records.d. The error is a *ConfigError with every
 // problem of all files, or says why nothing could be read.
 func ParseFile(path string, env Env) (*File, error) {
+	texts, err := ReadTexts(path)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTexts(texts, filepath.Base(path), env)
+}
+
+// A Text is one file of a configuration as it is written.
+type Text struct {
+	// Path is the file's; what is wrong with the text is told with its last name.
+	Path string
+	YAML []byte
+}
+
+// ReadTexts reads a conf.yaml, or every *.yaml and *.yml of a folder, in the order
+// of their names.
+func ReadTexts(path string) ([]Text, error) {
 	paths, err := configFiles(path)
 	if err != nil {
 		return nil, err
 	}
-	out := &File{}
-	var broken []Problem
-	var logs []logSource
+	var out []Text
 	for _, p := range paths {
 		text, err := readConfigFile(p)
 		if err != nil {
 			return nil, err
 		}
-		ps := &problems{file: filepath.Base(p), lines: true}
-		instances, sources := parseFile(ps, text, env)
+		out = append(out, Text{p, text})
+	}
+	return out, nil
+}
+
+// ParseTexts is ParseFile for texts that were read already, and whose ENC[…] may
+// have been resolved. The name stands for all of them in messages.
+func ParseTexts(texts []Text, name string, env Env) (*File, error) {
+	out := &File{}
+	var broken []Problem
+	var logs []logSource
+	for _, t := range texts {
+		ps := &problems{file: filepath.Base(t.Path), lines: true}
+		instances, sources := parseFile(ps, t.YAML, env)
 		var ce *ConfigError
 		if errors.As(ps.err(), &ce) {
 			broken = append(broken, ce.Problems...)
@@ -60,12 +87,12 @@ func ParseFile(path string, env Env) (*File, error) {
 	}
 	broken = append(broken, shareOneSite(out.Instances)...)
 	if len(broken) == 0 && len(out.Instances) == 0 {
-		broken = append(broken, Problem{File: filepath.Base(path), Path: "instances", Text: "is empty: add an instance with site and auth"})
+		broken = append(broken, Problem{File: name, Path: "instances", Text: "is empty: add an instance with site and auth"})
 	}
 	if len(broken) > 0 {
 		return nil, &ConfigError{Problems: broken, Warnings: out.Warnings}
 	}
-	out.Warnings = append(out.Warnings, checkLogs(out.Instances, logs, filepath.Base(path))...)
+	out.Warnings = append(out.Warnings, checkLogs(out.Instances, logs, name)...)
 	return out, nil
 }
 

@@ -133,7 +133,7 @@ func ReadRegistry(path string) (Registry, error) {
 // readStill reads a file that does not change meanwhile: half of the old text
 // and half of the new one might be valid JSON too.
 func readStill(path string) (raw []byte, written time.Time, err error) {
-	f, err := openShared(path)
+	f, err := OpenShared(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, time.Time{}, fmt.Errorf("%w: %w", ErrRegistryUnknown, err)
 	}

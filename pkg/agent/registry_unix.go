@@ -4,5 +4,5 @@ package agent
 
 import "os"
 
-// openShared opens a file that the Agent may replace meanwhile.
-func openShared(path string) (*os.File, error) { return os.Open(path) }
+// OpenShared opens a file for reading that others may replace or move meanwhile.
+func OpenShared(path string) (*os.File, error) { return os.Open(path) }

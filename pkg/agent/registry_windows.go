@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// openShared opens a file that the Agent may replace meanwhile: without
+// OpenShared opens a file for reading that others may replace or move meanwhile: without
 // FILE_SHARE_DELETE, which os.Open does not ask for, its rename would fail.
-func openShared(path string) (*os.File, error) {
+func OpenShared(path string) (*os.File, error) {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
