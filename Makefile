@@ -4,6 +4,7 @@
 PROGRAM   := bin/atlassian-audit-records
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS   := -s -w -X main.version=$(VERSION)
+SENDER    := cmd/atlassian-audit-records-run
 LINTER    := bin/golangci-lint
 SCRIPTS   := .ci/run $(wildcard tools/*.sh)
 FUZZTIME  ?= 5m
@@ -15,10 +16,15 @@ BENCHTIME ?= 1s
 export GOFLAGS += -buildvcs=false
 export PYTHONPYCACHEPREFIX := $(CURDIR)/bin/pycache
 
-.PHONY: build demo test test-go test-python race lint cross bench cover check nightly fuzz properties clean
+.PHONY: build build-collector build-sender tidy demo test test-go test-python race lint cross bench cover check nightly fuzz properties clean
 
-build: # the program, static
+build: build-collector build-sender # the programs, static
+
+build-collector:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(PROGRAM) ./cmd/atlassian-audit-records
+
+build-sender: # what `run` starts: a module of its own
+	CGO_ENABLED=0 go build -C $(SENDER) -trimpath -ldflags '$(LDFLAGS)' -o $(CURDIR)/$(PROGRAM)-run .
 
 demo: build # the main job from end to end on this machine, nothing configured
 	$(PROGRAM) demo
@@ -27,20 +33,29 @@ test: test-go test-python # every test; with the race detector where there is a 
 
 test-go:
 	tools/test.sh ./...
+	cd $(SENDER) && $(CURDIR)/tools/test.sh ./...
 
 test-python: build
 	python3 -W error -m unittest discover -s adapters/python/tests
 
 race: # like test-go, but fails where there is no C compiler
 	CGO_ENABLED=1 go test -race -timeout 20m ./...
+	CGO_ENABLED=1 go test -C $(SENDER) -race -timeout 20m ./...
 
 lint: $(LINTER) # formatting, vet, linters, scripts, tidy modules
 	! gofmt -l . | grep .
 	go vet ./...
+	go vet -C $(SENDER) ./...
 	$(LINTER) run ./...
+	cd $(SENDER) && $(CURDIR)/$(LINTER) run ./...
 	go mod tidy -diff
+	cd $(SENDER) && go mod tidy -diff
 	python3 -m py_compile adapters/python/*.py adapters/python/tests/*.py
 	for script in $(SCRIPTS); do bash -n $$script || exit 1; done
+
+tidy: # go.mod and go.sum of both modules: the sender's follows from the collector's
+	go mod tidy
+	cd $(SENDER) && go mod tidy
 
 $(LINTER): tools/go.mod tools/go.sum # from source, pinned in a module of its own
 	go build -C tools -o ../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Builds the program for every platform that is supported, and vets all packages
+# Builds both programs for every platform that is supported, and vets all packages
 # and tests on those operating systems that this one is not.
 set -euo pipefail
 
 export CGO_ENABLED=0
+sender=cmd/atlassian-audit-records-run
 host=$(go env GOHOSTOS)
 for os in linux darwin windows; do
 	suffix=""
@@ -12,9 +13,11 @@ for os in linux darwin windows; do
 		out="bin/$os-$arch/atlassian-audit-records$suffix"
 		echo "cross: $out"
 		GOOS=$os GOARCH=$arch go build -trimpath -ldflags "${LDFLAGS:-}" -o "$out" ./cmd/atlassian-audit-records
+		GOOS=$os GOARCH=$arch go build -C "$sender" -trimpath -ldflags "${LDFLAGS:-}" -o "$PWD/bin/$os-$arch/atlassian-audit-records-run$suffix" .
 	done
 	if [ "$os" != "$host" ]; then
 		echo "cross: vet for $os"
 		GOOS=$os GOARCH=amd64 go vet ./...
+		GOOS=$os GOARCH=amd64 go vet -C "$sender" ./...
 	fi
 done

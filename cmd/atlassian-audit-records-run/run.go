@@ -165,10 +165,10 @@ func (s *settings) refresher() func(context.Context) {
 	}
 }
 
-// errRival says that an Agent sends the same files.
-type errRival struct{ what string }
+// rivalError says that an Agent sends the same files.
+type rivalError struct{ what string }
 
-func (e *errRival) Error() string {
+func (e *rivalError) Error() string {
 	return e.what + ": every record would be sent twice; stop the Agent, take the check out of its conf.d, or let it do the work alone"
 }
 
@@ -184,9 +184,9 @@ func (s *settings) lookForRival() (agent.Rival, error) {
 		case err != nil:
 			return agent.Rival{}, err
 		case r.Running && r.File != "":
-			return agent.Rival{}, &errRival{fmt.Sprintf("an Agent runs and follows the same spool (%s has %s)", path, r.File)}
+			return agent.Rival{}, &rivalError{fmt.Sprintf("an Agent runs and follows the same spool (%s has %s)", path, r.File)}
 		case r.Running && s.agentsOwn():
-			return agent.Rival{}, &errRival{fmt.Sprintf("an Agent runs (%s is being written) and has this check in its conf.d (%s)", path, s.agentConf)}
+			return agent.Rival{}, &rivalError{fmt.Sprintf("an Agent runs (%s is being written) and has this check in its conf.d (%s)", path, s.agentConf)}
 		case r.File != "":
 			stopped = r
 		}
@@ -227,7 +227,7 @@ func (s *settings) watch(ctx context.Context, stop context.CancelCauseFunc) {
 			return
 		}
 		_, err := s.lookForRival()
-		if rival := (*errRival)(nil); errors.As(err, &rival) {
+		if rival := (*rivalError)(nil); errors.As(err, &rival) {
 			stop(err)
 			return
 		}

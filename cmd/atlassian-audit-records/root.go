@@ -32,6 +32,7 @@ func commands() []func(stdio) *cobra.Command {
 	return []func(stdio) *cobra.Command{
 		newCollectCommand,
 		newCheckCommand,
+		newRunCommand,
 		newStatusCommand,
 		newValidateCommand,
 		newAuthorizeCommand,

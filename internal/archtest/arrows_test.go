@@ -17,6 +17,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// The module of the program of `run`, seen from here and by its path in ours.
+const (
+	senderPath = "cmd/atlassian-audit-records-run"
+	senderDir  = "../../" + senderPath
+)
+
 // listed is what `go list -json` tells of a package.
 type listed struct {
 	ImportPath   string
@@ -53,31 +59,106 @@ func TestEveryRuleNamesAModuleThatIsUsed(t *testing.T) {
 	}
 }
 
+// senderHeading begins the part of docs/dependencies.md that is about the module
+// of the program of `run`.
+const senderHeading = "## In the program of `run`"
+
 func TestEveryDependencyIsExplained(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "dependencies.md"))
 	if err != nil {
 		t.Fatalf("reading the page that explains the dependencies: %v", err)
 	}
-	out := run(t, nil, "go", "list", "-m", "-f", "{{if not .Main}}{{.Path}} {{.Indirect}}{{end}}", "all")
-	indirect := map[string]string{}
-	for line := range strings.Lines(string(out)) {
-		if path, is, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
-			indirect[path] = is
-		}
+	collectors, senders, ok := strings.Cut(string(page), senderHeading)
+	if !ok {
+		t.Fatalf("docs/dependencies.md has no part %q", senderHeading)
 	}
-	explained := map[string]bool{}
-	for line := range strings.Lines(string(page)) {
-		if path, _, ok := strings.Cut(strings.TrimPrefix(line, "| `"), "` |"); ok && strings.HasPrefix(line, "| `") {
-			explained[path] = true
-			if _, required := indirect[path]; !required {
-				t.Errorf("docs/dependencies.md explains %s, which go.mod does not require any more: remove its line", path)
+	senders, rest, _ := strings.Cut(senders, "\n## ")
+	for _, m := range []struct{ dir, text string }{
+		{filepath.Join("..", ".."), collectors + rest},
+		{senderDir, senders},
+	} {
+		required := requirements(t, m.dir)
+		explained := map[string]bool{}
+		for line := range strings.Lines(m.text) {
+			if path, _, ok := strings.Cut(strings.TrimPrefix(line, "| `"), "` |"); ok && strings.HasPrefix(line, "| `") {
+				explained[path] = true
+				if !required[path] {
+					t.Errorf("docs/dependencies.md explains %s, which the go.mod of %s does not require any more: remove its line", path, m.dir)
+				}
+			}
+		}
+		for path := range required {
+			if !explained[path] {
+				t.Errorf("docs/dependencies.md does not explain %s, which the go.mod of %s requires: what for, why this one, what it pulls in, its licence", path, m.dir)
 			}
 		}
 	}
-	for path, is := range indirect {
-		if is == "false" && !explained[path] {
-			t.Errorf("docs/dependencies.md does not explain %s: what for, why this one, what it pulls in, its licence", path)
+}
+
+// requirements are the modules that a go.mod requires directly, ours apart.
+func requirements(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	var file struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+	}
+	if err := json.Unmarshal(run(t, nil, "go", "mod", "edit", "-json", filepath.Join(dir, "go.mod")), &file); err != nil {
+		t.Fatalf("reading go.mod: %v", err)
+	}
+	out := map[string]bool{}
+	for _, r := range file.Require {
+		if !r.Indirect && r.Path != module {
+			out[r.Path] = true
+		}
+	}
+	if len(out) == 0 {
+		t.Fatalf("the go.mod of %s requires nothing", dir)
+	}
+	return out
+}
+
+// TestTheAgentsModulesAreOfOneRelease keeps every module of the Agent's at one
+// version, in both modules: others were never tested with each other.
+func TestTheAgentsModulesAreOfOneRelease(t *testing.T) {
+	t.Parallel()
+	const release = "v0.77.0"
+	n := 0
+	for _, dir := range []string{filepath.Join("..", ".."), senderDir} {
+		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err != nil {
+			t.Fatalf("reading go.mod: %v", err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require ")); len(fields) > 1 && strings.HasPrefix(fields[0], agents) {
+				n++
+				if fields[1] != release {
+					t.Errorf("%s is required at %s in %s, and the others at %s", fields[0], fields[1], dir, release)
+				}
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d modules of the Agent's were found", n)
+	}
+}
+
+// TestTheSendersArrows holds the module of the program of `run` to what it may
+// import of ours: it is a command like the others, and collects through the
+// other program alone.
+func TestTheSendersArrows(t *testing.T) {
+	t.Parallel()
+	allowed := []string{"check", "pkg/agent", "pkg/auth"}
+	for _, platform := range []string{"linux", "darwin", "windows"} {
+		for _, p := range listIn(t, senderDir, platform, "./...") {
+			for _, i := range p.Imports {
+				ours, ok := strings.CutPrefix(i, module+"/")
+				if ok && !slices.Contains(allowed, ours) && !strings.HasPrefix(ours, senderPath+"/internal/") {
+					t.Errorf("%s imports %s: the program of `run` may import %s, and its own packages", p.ImportPath, ours, strings.Join(allowed, ", "))
+				}
+			}
 		}
 	}
 }
@@ -197,7 +278,13 @@ func ownerOf(imported string) (o owner, tree string) {
 func list(t *testing.T, platform string) []listed {
 	t.Helper()
 	seeSources(t)
-	out := run(t, []string{"GOOS=" + platform, "GOARCH=amd64", "CGO_ENABLED=0"}, "go", "list", "-json", module+"/...")
+	return listIn(t, ".", platform, module+"/...")
+}
+
+// listIn is what go list says in a folder.
+func listIn(t *testing.T, dir, platform, pattern string) []listed {
+	t.Helper()
+	out := run(t, []string{"GOOS=" + platform, "GOARCH=amd64", "CGO_ENABLED=0"}, "go", "list", "-C", dir, "-json", pattern)
 	var packages []listed
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p listed

@@ -103,7 +103,7 @@ var rooms = map[string]room{
 	"cmd/atlassian-audit-records": {
 		imports: []string{
 			"check", "pkg/audit", "pkg/collect", "pkg/atlassian", "pkg/auth", "pkg/state", "pkg/spool", "pkg/agent",
-			"pkg/atlassian/atlassiantest",
+			"pkg/atlassian/atlassiantest", "pkg/agent/agenttest",
 		},
 		why: "commands come last: nothing is built on them",
 	},

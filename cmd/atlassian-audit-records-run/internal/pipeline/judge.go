@@ -14,11 +14,11 @@ import (
 type Verdict int
 
 const (
-	// Sent: it would be sent.
+	// Sent is of a message that would be sent.
 	Sent Verdict = iota
-	// Excluded: a processing rule leaves it out.
+	// Excluded is of one that a processing rule leaves out.
 	Excluded
-	// TooLarge: it exceeds what may be sent at once (batch_max_content_size).
+	// TooLarge is of one beyond what may be sent at once (batch_max_content_size).
 	TooLarge
 )
 
