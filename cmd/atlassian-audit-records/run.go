@@ -62,8 +62,8 @@ func besideThis(name string) (string, error) {
 		name += ".exe"
 	}
 	folders := []string{filepath.Dir(self)}
-	if real, err := filepath.EvalSymlinks(self); err == nil && filepath.Dir(real) != folders[0] {
-		folders = append(folders, filepath.Dir(real))
+	if target, err := filepath.EvalSymlinks(self); err == nil && filepath.Dir(target) != folders[0] {
+		folders = append(folders, filepath.Dir(target))
 	}
 	for _, folder := range folders {
 		path := filepath.Join(folder, name)
