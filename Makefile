@@ -16,7 +16,7 @@ BENCHTIME ?= 1s
 export GOFLAGS += -buildvcs=false
 export PYTHONPYCACHEPREFIX := $(CURDIR)/bin/pycache
 
-.PHONY: build build-collector build-sender tidy demo test test-go test-python race lint cross bench cover check nightly fuzz properties clean
+.PHONY: build build-collector build-sender tidy demo test test-go test-models test-python race lint cross bench cover check nightly fuzz properties clean
 
 build: build-collector build-sender # the programs, static
 
@@ -34,6 +34,9 @@ test: test-go test-python # every test; with the race detector where there is a 
 test-go:
 	tools/test.sh ./...
 	cd $(SENDER) && $(CURDIR)/tools/test.sh ./...
+
+test-models: # the assets in the models of Datadog's API client; compiling those takes minutes, once
+	go test -C internal/modeltest ./...
 
 test-python: build
 	python3 -W error -m unittest discover -s adapters/python/tests
@@ -71,7 +74,7 @@ cover: # statement coverage, each package by all tests
 	go test -coverpkg=./... -coverprofile=bin/cover.out -timeout 20m ./...
 	go tool cover -func=bin/cover.out | tail -n 1
 
-check: test lint cross demo # all that a change has to pass
+check: test test-models lint cross demo # all that a change has to pass
 
 nightly: fuzz properties # what is too long for every change
 
