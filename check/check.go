@@ -44,6 +44,10 @@ type Options struct {
 	RequestsPerSecond float64
 	// PageSize is the number of records asked for at once; 0 is Atlassian's most.
 	PageSize int
+
+	// anonymous leaves the credential out, and keepNoToken the file of issued
+	// tokens of service accounts: for a diagnosis.
+	anonymous, keepNoToken bool
 }
 
 func (o Options) withDefaults() Options {

@@ -71,6 +71,9 @@ type Config struct {
 	// RunPath is the folder under which atlassian_audit_records/ lies:
 	// init_config's, or else Env's; empty where neither says.
 	RunPath string
+	// ProgramPath is the program that the adapter starts; empty where the adapter
+	// looks for it.
+	ProgramPath string `json:",omitempty"`
 	// SpoolMaxSize is in bytes.
 	SpoolMaxSize int64
 
@@ -158,6 +161,7 @@ func Parse(initConfig, instance []byte, env Env) (*Config, error) {
 // shared is what init_config says for all instances.
 type shared struct {
 	runPath       string
+	programPath   string
 	spoolMaxSize  int64
 	service       string
 	serviceChecks bool
@@ -177,7 +181,7 @@ func (ps *problems) init(s *section, env Env) shared {
 	if path, ok := s.absolute("run_path"); ok {
 		out.runPath = path
 	}
-	s.absolute("program_path") // the adapter's, which starts this program by it
+	out.programPath, _ = s.absolute("program_path")
 	if v, ok := s.str("state"); ok && v != "" {
 		if strings.HasPrefix(v, "etcd://") {
 			s.addf("state", "etcd is not supported by this version: leave state out, so that it lies in files under run_path")
@@ -222,6 +226,7 @@ func parseInstance(init *section, sh shared, node *yaml.Node, path string, env E
 		Gateway:              s.serverURL("gateway", DefaultGateway),
 		AuthServer:           s.serverURL("auth_server", DefaultAuthServer),
 		RunPath:              sh.runPath,
+		ProgramPath:          sh.programPath,
 		SpoolMaxSize:         sh.spoolMaxSize,
 	}
 	if c.ReconcileWindow < c.Lookback {

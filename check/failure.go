@@ -38,6 +38,7 @@ const (
 	CodeLogsEntry    = "logs_entry"     // no entry of `logs:` follows the spool
 	CodeAgentTooOld  = "agent_too_old"  // before 7.77
 	CodeAgentFiles   = "agent_files"    // what the Agent needs is missing, or not as it needs it
+	CodeNotRunning   = "not_running"    // the Agent does not run the check
 	CodeUndelivered  = "undelivered"    // the Agent does not read the spool
 )
 
@@ -109,6 +110,7 @@ func Failures() []Failure {
 		{CodeLogsEntry, "The Agent does not follow the spool", "copy the entries of `logs:` from conf.yaml.example, with the path that the message names"},
 		{CodeAgentTooOld, "The Agent is older than 7.77", "update the Agent"},
 		{CodeAgentFiles, "Something of the Agent's is missing, or not as the check needs it", "do what the message says, as root where needed"},
+		{CodeNotRunning, "The Agent does not run the check", "see in `datadog-agent status`, under Collector, whether it runs atlassian_audit_records and with which error, and restart the Agent after a change of the configuration"},
 		{CodeUndelivered, "The Agent does not read the spool", "see in `datadog-agent status`, under Logs Agent, whether it follows the files, and restart it after a change of `logs:`"},
 		{CodeSpoolFull, "Collection is paused, because the spool is full", "see in `datadog-agent status` that the Agent delivers its logs, or raise `spool_max_size`"},
 		{CodeDiskFull, "The disk is full", "free some space on the file system of the run path"},

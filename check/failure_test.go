@@ -247,6 +247,7 @@ var unreachable = map[string]string{
 	CodeDiskFull:             "it takes a disk that is full: TestAFullDiskIsASentence",
 	CodeLogsEntry:            "the Agent does not tell a check about its logs section: diagnose does",
 	CodeAgentFiles:           "the Agent does not tell a check about its files: diagnose does",
+	CodeNotRunning:           "a check that is not run says nothing: status and diagnose do",
 	CodeUndelivered:          "a run does not judge the Agent: diagnose does",
 }
 

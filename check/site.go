@@ -28,9 +28,13 @@ func newSite(c *Config, o Options, base string) (*site, error) {
 		}
 		transport = t
 	}
-	credential, warnings, err := newCredential(c, o, base)
-	if err != nil {
-		return nil, err
+	var credential atlassian.Credential
+	warnings := func() []string { return nil }
+	if !o.anonymous {
+		var err error
+		if credential, warnings, err = newCredential(c, o, base); err != nil {
+			return nil, err
+		}
 	}
 	client, err := atlassian.New(atlassian.Options{
 		Site:              c.Site,
@@ -78,12 +82,16 @@ func newCredential(c *Config, o Options, base string) (atlassian.Credential, fun
 		basic, err := auth.NewBasic(c.Auth.Email, c.Auth.APIToken, c.Site, c.Gateway)
 		return basic, func() []string { return nil }, err
 	case ServiceAccount:
+		store := auth.NewStore(agent.TokenFile(base), o.Now)
+		if o.keepNoToken {
+			store = nil
+		}
 		client, err := auth.NewClientCredentials(auth.ClientCredentialsOptions{
 			ClientID:     c.Auth.ClientID,
 			ClientSecret: c.Auth.ClientSecret,
 			AuthServer:   c.AuthServer,
 			Origins:      []*url.URL{c.Gateway},
-			Store:        auth.NewStore(agent.TokenFile(base), o.Now),
+			Store:        store,
 			Now:          o.Now,
 		})
 		if err != nil {

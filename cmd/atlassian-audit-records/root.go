@@ -36,6 +36,7 @@ func commands() []func(stdio) *cobra.Command {
 		newStatusCommand,
 		newValidateCommand,
 		newAuthorizeCommand,
+		newDiagnoseCommand,
 		newSimulateCommand,
 		newDemoCommand,
 		newVersionCommand,
