@@ -10,13 +10,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"atlassian_audit_records/pkg/agent"
-	"atlassian_audit_records/pkg/audit"
 )
 
 // agent looks at what the Agent needs to run the check and to send its logs.
@@ -29,7 +27,22 @@ func (d *diagnosis) agent(ctx context.Context) {
 	d.logsEntries()
 	d.agentVersion()
 	d.folders()
+	if last := d.step("agent_settings"); last.Status == StepWarning {
+		d.skip(Step{Name: "adapter"}, "no Agent is installed here the usual way")
+		d.skip(Step{Name: "program"}, "no Agent is installed here the usual way")
+		return
+	}
 	d.adapter(ctx)
+}
+
+// step is the last step of that name; the zero Step where there is none.
+func (d *diagnosis) step(name string) (s Step) {
+	for _, candidate := range d.steps {
+		if candidate.Name == name {
+			s = candidate
+		}
+	}
+	return s
 }
 
 // settings reports whether the Agent's settings are known.
@@ -103,137 +116,6 @@ func (d *diagnosis) owner() (agent.User, bool) {
 		}
 	}
 	return agent.OwnerOf(d.runPath())
-}
-
-// folders looks at the run path and what is below it.
-func (d *diagnosis) folders() {
-	run := Step{Name: "run_path"}
-	info, err := os.Stat(d.runPath())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		d.fail(run, CodeAgentFiles, "the run path "+d.runPath()+" does not exist", "give the Agent's with --run-path, or set run_path in init_config; the Agent makes its own when it starts")
-	case err != nil:
-		d.fail(run, CodeAgentFiles, fmt.Sprintf("the run path cannot be looked at: %v", err), "run this as root or as the Agent's user")
-	case !info.IsDir():
-		d.fail(run, CodeAgentFiles, "the run path "+d.runPath()+" is not a folder", "set run_path to the Agent's")
-	}
-	if last := d.steps[len(d.steps)-1]; last.Name == "run_path" {
-		d.skip(Step{Name: "folders"}, "there is no run path")
-		d.skip(Step{Name: "spool_readable"}, "there is no run path")
-		return
-	}
-	user, known := d.owner()
-	owner, _ := agent.OwnerOf(d.runPath())
-	switch {
-	case known && owner.UID != user.UID:
-		d.fail(run, CodeAgentFiles, fmt.Sprintf("the run path %s belongs to %s, and the Agent runs as %s", d.runPath(), owner.Name, user.Name),
-			fmt.Sprintf("chown %s %s, or name the Agent's user with --agent-user", user.Name, d.runPath()))
-	case known && agent.Me().UID != owner.UID:
-		d.warn(run, CodeAgentFiles, fmt.Sprintf("the run path %s belongs to %s, and this command runs as %s, who may not see all of it", d.runPath(), owner.Name, agent.Me().Name),
-			fmt.Sprintf("run it as root, or with sudo -u %s", owner.Name))
-	default:
-		d.pass(run, "%s%s", d.runPath(), ofWhom(owner))
-	}
-	d.ownFolders()
-	d.spoolReadable(user)
-}
-
-func ofWhom(u agent.User) string {
-	if u.Name == "" {
-		return ""
-	}
-	return ", of " + u.Name
-}
-
-// ownFolders looks at the check's own folders.
-func (d *diagnosis) ownFolders() {
-	step := Step{Name: "folders"}
-	base := agent.Base(d.runPath())
-	dirs := []string{base, agent.StateDir(base), filepath.Join(base, "collected"), filepath.Join(base, "spool"), agent.OversizeDir(base)}
-	for _, in := range d.instances {
-		f := foldersOf(d.runPath(), in.Config.Host())
-		dirs = append(dirs, f.stateDir())
-		for _, p := range in.Config.Products {
-			dirs = append(dirs, agent.SpoolDir(base, p.LogSource()))
-		}
-	}
-	there, bad := 0, false
-	slices.Sort(dirs)
-	for _, dir := range slices.Compact(dirs) {
-		err := agent.InspectDir(dir)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			d.fail(step, CodeMachine, err.Error(), "do what the message says: the check refuses the folder as it is")
-			bad = true
-		default:
-			there++
-		}
-	}
-	if there > 0 && !bad {
-		if err := agent.LocalFilesystem(base); err != nil {
-			d.fail(step, CodeMachine, err.Error(), "")
-			return
-		}
-	}
-	switch {
-	case bad:
-	case there == 0:
-		d.pass(step, "%s does not exist yet: the first run makes it", base)
-	default:
-		d.pass(step, "%s and the folders in it belong to this user, and nobody else may write to them", base)
-	}
-}
-
-// spoolReadable tells whether the Agent's user can read what is to be sent.
-func (d *diagnosis) spoolReadable(u agent.User) {
-	step := Step{Name: "spool_readable"}
-	if u.Name == "" {
-		d.skip(step, "on this platform, rights are inherited from the run path")
-		return
-	}
-	files := 0
-	for _, dir := range d.spoolDirs() {
-		entries, err := os.ReadDir(dir)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case err != nil:
-			d.fail(step, CodeAgentFiles, fmt.Sprintf("%s cannot be listed: %v", dir, errors.Unwrap(err)), "run this as root or as the Agent's user")
-			return
-		}
-		paths := []string{dir}
-		for _, e := range entries {
-			if strings.HasSuffix(e.Name(), ".jsonl") {
-				paths = append(paths, filepath.Join(dir, e.Name()))
-				files++
-			}
-		}
-		for _, path := range paths {
-			if err := agent.CanRead(u, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				d.fail(step, CodeAgentFiles, "the Agent cannot read the spool: "+err.Error(), fmt.Sprintf("chown -R %s %s", u.Name, agent.Base(d.runPath())))
-				return
-			}
-		}
-	}
-	if files == 0 {
-		d.pass(step, "nothing is spooled yet")
-		return
-	}
-	d.pass(step, "%s can read the %d files of the spool", u.Name, files)
-}
-
-// spoolDirs are the folders of the log sources that the instances write to.
-func (d *diagnosis) spoolDirs() []string {
-	var dirs []string
-	for _, in := range d.instances {
-		for _, p := range in.Config.Products {
-			if dir := agent.SpoolDir(agent.Base(d.runPath()), p.LogSource()); !slices.Contains(dirs, dir) {
-				dirs = append(dirs, dir)
-			}
-		}
-	}
-	return dirs
 }
 
 // protocolForm is how the adapter names the protocol that it speaks.
@@ -351,147 +233,3 @@ func sameFile(a, b string) bool {
 	y, err := os.Stat(b)
 	return err == nil && os.SameFile(x, y)
 }
-
-// spool tells how full the spool is.
-func (d *diagnosis) spool() {
-	step := Step{Name: "spool"}
-	var bytes int64
-	files := 0
-	for _, p := range []audit.Product{audit.Jira, audit.Confluence} {
-		dir := agent.SpoolDir(agent.Base(d.runPath()), p.LogSource())
-		entries, err := os.ReadDir(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			d.fail(step, CodeMachine, fmt.Sprintf("%s cannot be listed: %v", dir, errors.Unwrap(err)), "run this as root or as the Agent's user")
-			return
-		}
-		for _, e := range entries {
-			if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), ".jsonl") {
-				bytes += info.Size()
-				files++
-			}
-		}
-	}
-	most := d.instances[0].Config.SpoolMaxSize
-	text := fmt.Sprintf("%d files with %d bytes, of %s at most", files, bytes, sized(most))
-	if bytes >= most {
-		d.fail(step, CodeSpoolFull, text+": collection is paused", "")
-		return
-	}
-	d.pass(step, "%s", text)
-}
-
-// unreadFor is how long a file may lie in the spool unread before that is a
-// failure.
-const unreadFor = time.Hour
-
-// registry tells whether the Agent reads the spool, by its registry.
-func (d *diagnosis) registry() {
-	step := Step{Name: "registry"}
-	path := agent.RegistryPath(d.o.Settings.LogsRunPath, firstOf(d.o.Settings.RunPath, d.runPath()))
-	var files []string
-	for _, dir := range d.spoolDirs() {
-		found, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
-		if err == nil {
-			files = append(files, found...)
-		}
-	}
-	r, err := agent.ReadRegistry(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && len(files) == 0:
-		d.skip(step, "%s does not exist, and nothing is in the spool", path)
-		return
-	case errors.Is(err, fs.ErrNotExist):
-		d.fail(step, CodeUndelivered, fmt.Sprintf("%s does not exist, so that the Agent has never read any of the %d files of the spool", path, len(files)), "")
-		return
-	case errors.Is(err, agent.ErrRegistryUnknown):
-		d.warn(step, CodeUndelivered, err.Error(), "run this again in a minute")
-		return
-	case err != nil:
-		d.fail(step, CodeUndelivered, err.Error(), "run this as root or as the Agent's user")
-		return
-	}
-	now := d.o.Now()
-	var behind int64
-	known, old := 0, 0
-	for _, f := range files {
-		info, err := os.Stat(f)
-		if err != nil {
-			continue // moved away while we looked
-		}
-		e, ok := r.Lookup(f)
-		if ok {
-			known++
-		}
-		if left := info.Size() - e.Offset; left > 0 {
-			behind += left
-			if now.Sub(info.ModTime()) > unreadFor {
-				old++
-			}
-		}
-	}
-	silent := now.Sub(r.WrittenAt)
-	switch {
-	case len(files) > 0 && known == 0 && old > 0:
-		d.fail(step, CodeUndelivered, fmt.Sprintf("%s knows none of the %d files of the spool", path, len(files)), "")
-	case old > 0:
-		d.fail(step, CodeUndelivered, fmt.Sprintf("%d bytes in the spool are not delivered, some of them since over an hour", behind), "")
-	case silent > 5*time.Minute:
-		d.fail(step, CodeUndelivered, fmt.Sprintf("the Agent has not written %s for %s, and it does so each second while it runs", path, silent.Round(time.Minute)), "start the Agent: sudo systemctl start datadog-agent")
-	default:
-		d.pass(step, "the Agent knows %d of the %d files of the spool; %d bytes are not delivered yet", known, len(files), behind)
-	}
-}
-
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
-}
-
-// state tells what is remembered of a product, and what its last runs said.
-func (d *diagnosis) state(c *Config, p audit.Product) {
-	step := Step{Name: "state", Instance: c.Host(), Product: p}
-	now := d.o.Now()
-	f := foldersOf(c.RunPath, c.Host())
-	s, _, err := productStatus(c, f, p, now)
-	if err != nil {
-		d.fail(step, CodeOf(err), oneLine(err), "")
-		return
-	}
-	if s.Source == "none" && s.LastRun == nil {
-		d.warn(step, CodeNotRunning, "the check has not run yet", "")
-		return
-	}
-	for _, act := range s.Act {
-		code := CodeNotRunning
-		if m := endingCode.FindStringSubmatch(act); m != nil {
-			code = m[1]
-			act = strings.TrimSuffix(act, m[0])
-		}
-		text, next, _ := strings.Cut(act, ": ")
-		d.fail(step, code, text, next)
-	}
-	if len(s.Act) > 0 {
-		return
-	}
-	text := "nothing was read up to the present yet"
-	if s.LagSeconds != nil {
-		text = fmt.Sprintf("read up to the present %s ago", (time.Duration(*s.LagSeconds) * time.Second).String())
-	}
-	if n := len(s.Gaps); n > 0 {
-		text += fmt.Sprintf(", %d spans of older records are still to be read", n)
-	}
-	if s.Note != "" {
-		text += " (" + s.Note + ")"
-	}
-	d.pass(step, "%s", text)
-}
-
-// endingCode is the code at the end of a message.
-var endingCode = regexp.MustCompile(` \((\w+)\)$`)

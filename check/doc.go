@@ -1,7 +1,8 @@
 // Package check is the check as the Agent sees it: it reads the configuration
 // (Parse, ParseFile), speaks the adapters' protocol (ReadRequest, Writer), and
 // runs one instance once (Run), which is a short process that may be killed at
-// any instant.
+// any instant. Failures is the list of all that can go wrong, by code, and
+// Diagnose looks for it.
 //
 // A run, in its order:
 //

@@ -160,7 +160,9 @@ func failures() []failing {
 		{code: atlassian.CodeTLS, by: "a certificate that has expired", prepare: cut(x509.CertificateInvalidError{Reason: x509.Expired,
 			Cert: &x509.Certificate{NotBefore: time.Unix(0, 0), NotAfter: time.Unix(86400, 0)}})},
 		{code: atlassian.CodeClock, told: inCurrent, prepare: func(w *world) {
-			w.server.SetQuirks("jira", atlassiantest.Quirks{ClockSkew: 20 * time.Minute})
+			w.server = atlassiantest.New(atlassiantest.Options{Seed: 1, Now: func() time.Time { return time.Now().Add(20 * time.Minute) }})
+			w.server.Fill(60, 6*time.Hour)
+			w.options.Transport = w.server.Transport()
 		}},
 		{code: atlassian.CodeClock, by: "a certificate of the future", prepare: cut(x509.CertificateInvalidError{Reason: x509.Expired,
 			Cert: &x509.Certificate{NotBefore: time.Unix(2e9, 0), NotAfter: time.Unix(3e9, 0)}})},

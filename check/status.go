@@ -269,7 +269,7 @@ func (s *ProductStatus) toDo(c *Config, k known, last *LastRun, now time.Time) {
 			last.Ended.UTC().Format(time.RFC3339), spanned(c.Interval))
 	}
 	if k.damage != nil {
-		act("%v: the next run puts its copy in its place; should it stay so, see its error", k.damage)
+		act("%v: the next run puts its copy in its place; should it stay so, see its error (%s)", k.damage, CodeState)
 	}
 	if last == nil {
 		return

@@ -125,11 +125,14 @@ func askVersion(ctx context.Context, path string) (string, int, error) {
 }
 
 // signs are how the outcomes are shown.
-type signs struct{ ok, warning, failed, skipped, next string }
+type signs struct {
+	ok, warning, failed, skipped, next string
+	width                              int
+}
 
 var (
-	plainSigns = signs{"[ok]", "[warn]", "[FAIL]", "[skip]", "->"}
-	fineSigns  = signs{"✓", "!", "✗", "-", "→"}
+	plainSigns = signs{"[ok]", "[warn]", "[FAIL]", "[skip]", "->", 6}
+	fineSigns  = signs{"✓", "!", "✗", "-", "→", 1}
 )
 
 func (s signs) of(status check.StepStatus) string {
@@ -197,9 +200,9 @@ func diagnosisText(d check.Diagnosis, fine bool) string {
 		if step.Code != "" && step.Status == check.StepFailed {
 			text += " (" + step.Code + ")"
 		}
-		fmt.Fprintf(&b, "  %-6s %s: %s\n", s.of(step.Status), strings.ReplaceAll(step.Name, "_", " "), text)
+		fmt.Fprintf(&b, "  %-*s %s: %s\n", s.width, s.of(step.Status), strings.ReplaceAll(step.Name, "_", " "), text)
 		if step.Next != "" {
-			fmt.Fprintf(&b, "         %s %s\n", s.next, step.Next)
+			fmt.Fprintf(&b, "  %*s %s %s\n", s.width, "", s.next, step.Next)
 		}
 	}
 	fmt.Fprintf(&b, "\n%d ok, %s, %d failed, %d skipped", counts[check.StepOK], counted(counts[check.StepWarning], "warning"), counts[check.StepFailed], counts[check.StepSkipped])

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -241,12 +240,4 @@ func Scopes(p audit.Product) []string {
 func Permission(p audit.Product) string {
 	known, _ := productOf(p)
 	return known.permission
-}
-
-// IsAddress reports a host, with or without a port, that needs no name server.
-func IsAddress(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	return net.ParseIP(strings.Trim(host, "[]")) != nil
 }
