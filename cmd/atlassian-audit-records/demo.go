@@ -17,6 +17,7 @@ import (
 
 	"atlassian_audit_records/check"
 	"atlassian_audit_records/pkg/agent"
+	"atlassian_audit_records/pkg/agent/agenttest"
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 )
 
@@ -39,8 +40,10 @@ func newDemoCommand(std stdio) *cobra.Command {
 		Short: "Show the main job from end to end on this machine, with nothing configured",
 		Long: "Simulates an Atlassian site in which records keep arriving, and runs the check against it\n" +
 			"several times as the Agent's adapter does: each run is a process of its own. One of them is\n" +
-			"killed, one is told to wait. In the end everything that the site holds is compared with what\n" +
-			"reached the spool. Everything happens in a temporary folder and on a loopback port.\n\n" +
+			"killed, one is told to wait. Then `run` sends what they spooled, with the log pipeline of the\n" +
+			"Agent's own modules, to a simulated Datadog that is busy and choosy at first. In the end all\n" +
+			"that the site holds is compared with what arrived there. Everything happens in a temporary\n" +
+			"folder and on loopback ports.\n\n" +
 			"Exit status: 0 every record is there exactly once, 1 not, 2 wrong use.",
 		Example: "  " + program + " demo\n  " + program + " demo --keep",
 		Args:    noArguments,
@@ -71,7 +74,9 @@ type demo struct {
 	site   *atlassiantest.Server
 	base   string // of state and spool
 	self   string // the program's own file
+	sender string // that of `run`
 	env    []string
+	intake *agenttest.Intake
 	runs   int
 	lines  int            // in the spool after the last run
 	checks map[string]int // the worst status of each service check of the last run
@@ -83,6 +88,9 @@ func demonstrate(ctx context.Context, out io.Writer, folder string) (err error) 
 	d := &demo{out: out, site: atlassiantest.New(atlassiantest.Options{Seed: uint64(began.Unix())}), base: agent.Base(folder)}
 	if d.self, err = os.Executable(); err != nil {
 		return fmt.Errorf("find this program's file: %w", err)
+	}
+	if d.sender, err = besideThis(sender); err != nil {
+		return err
 	}
 	d.populate()
 	url, shut, err := d.site.Listen("127.0.0.1:0")
@@ -104,19 +112,26 @@ func demonstrate(ctx context.Context, out io.Writer, folder string) (err error) 
 	if story == nil {
 		story = d.finish(ctx)
 	}
+	if story == nil {
+		story = d.send(ctx, url, folder)
+	}
 	if story != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("the demo took longer than %s and was given up: try again when this machine is less busy", demoLimit)
 		}
 		return story
 	}
-	c, err := d.compare()
+	spooled, err := d.spooled()
+	if err != nil {
+		return err
+	}
+	c, err := d.compare(spooled, d.intake.Logs())
 	if err != nil {
 		return err
 	}
 	d.summarise(c, time.Since(began))
 	if !c.good() {
-		return errors.New("the spool does not hold every record exactly once; please report this with the version")
+		return errors.New("not every record arrived exactly once; please report this with the version")
 	}
 	return nil
 }
@@ -135,15 +150,9 @@ func (d *demo) populate() {
 // configure writes the request that an adapter would send into the environment
 // of the runs.
 func (d *demo) configure(url, folder string) error {
-	o := d.site.Options()
 	request, err := json.Marshal(map[string]any{
 		"protocol": check.ProtocolVersion, "check_id": "demo", "check_name": agent.CheckName,
-		"init_config": map[string]any{},
-		"instance": map[string]any{
-			"site": url, "gateway": url, "auth_server": url, "skip_proxy": true,
-			"auth": map[string]any{"type": "api_token", "email": o.Email, "api_token": o.ClassicToken},
-			"tags": []string{"env:demo"},
-		},
+		"init_config": map[string]any{}, "instance": d.instance(url),
 		"agent": map[string]any{"version": "7.77.0", "hostname": "demo", "run_path": folder, "logs_run_path": folder, "logs_enabled": true, "log_level": "error"},
 	})
 	if err != nil {
@@ -151,6 +160,16 @@ func (d *demo) configure(url, folder string) error {
 	}
 	d.env = append(os.Environ(), check.RequestVariable+"="+string(request))
 	return nil
+}
+
+// instance is the configuration of the check.
+func (d *demo) instance(url string) map[string]any {
+	o := d.site.Options()
+	return map[string]any{
+		"site": url, "gateway": url, "auth_server": url, "skip_proxy": true,
+		"auth": map[string]any{"type": "api_token", "email": o.Email, "api_token": o.ClassicToken},
+		"tags": []string{"env:demo"},
+	}
 }
 
 // traffic lets records arrive until the function that it returns is called.

@@ -10,47 +10,51 @@ import (
 	"time"
 
 	"atlassian_audit_records/check"
+	"atlassian_audit_records/pkg/agent/agenttest"
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 )
 
 var demoProducts = []string{atlassiantest.Jira, atlassiantest.Confluence}
 
-// comparison is what the site served beside what reached the spool.
+// comparison is what the site served beside what arrived at the intake.
 type comparison struct {
 	products map[string]*counts
-	examples [][]byte // lines
+	examples []agenttest.Event
 }
 
 // counts are of records. Changed ones are those of which a field is not, to the
-// byte, as it was served.
+// byte, as it was served; refused ones arrived, and Datadog would not keep them.
 type counts struct {
-	served, spooled, lost, repeated, changed int
+	served, spooled, arrived, refused, lost, repeated, changed int
 }
 
 func (c comparison) good() bool {
 	for _, n := range c.products {
-		if n.lost+n.repeated+n.changed > 0 || n.served == 0 {
+		if n.lost+n.repeated+n.changed+n.refused > 0 || n.served == 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// compare reads every line of the spool and every record of the site. A record
-// is recognised by its bytes, of which the line has all, followed by our fields.
-func (d *demo) compare() (comparison, error) {
-	lines, err := d.spooled()
-	if err != nil {
-		return comparison{}, err
-	}
+// compare reads every log that arrived and every record of the site. A record is
+// recognised by its bytes, of which the log has all, followed by our fields.
+func (d *demo) compare(spooled map[string][][]byte, logs []agenttest.Log) (comparison, error) {
 	c := comparison{products: map[string]*counts{}}
 	for _, p := range demoProducts {
-		n := &counts{spooled: len(lines[p])}
+		n := &counts{spooled: len(spooled[p])}
 		c.products[p] = n
+		var events []agenttest.Event
+		for _, l := range logs {
+			if e := l.Event(); e.Source == p+"-audit-records" {
+				events = append(events, e)
+			}
+		}
+		n.arrived = len(events)
 		left := map[string]int{}
 		ids := map[string]bool{}
-		for _, line := range lines[p] {
-			record, id, err := apart(line)
+		for _, e := range events {
+			record, id, err := apart(e.Attributes)
 			if err != nil {
 				return comparison{}, err
 			}
@@ -59,6 +63,9 @@ func (d *demo) compare() (comparison, error) {
 				n.repeated++
 			}
 			ids[id] = true
+			if e.Refused != "" {
+				n.refused++
+			}
 		}
 		d.site.Each(p, func(r atlassiantest.Stored) bool {
 			n.served++
@@ -74,18 +81,18 @@ func (d *demo) compare() (comparison, error) {
 		for _, more := range left {
 			over += more
 		}
-		// A line that is no record's is a record that was changed, and then that
+		// A log that is no record's is a record that was changed, and then that
 		// record is missing too; where none is missing it is a repetition.
 		n.changed = min(over, n.lost)
 		n.lost -= n.changed
 		n.repeated = max(n.repeated, over-n.changed)
-		c.examples = append(c.examples, examples(lines[p])...)
+		c.examples = append(c.examples, examples(events)...)
 	}
 	c.examples = c.examples[:min(3, len(c.examples))]
 	return c, nil
 }
 
-// apart takes a line apart: the record as it was served, and its record_id.
+// apart takes a log's JSON apart: the record as it was served, and its record_id.
 func apart(line []byte) (record, id string, err error) {
 	var ours struct {
 		Atlassian struct {
@@ -94,18 +101,18 @@ func apart(line []byte) (record, id string, err error) {
 	}
 	at := bytes.LastIndex(line, []byte(`,"timestamp":`))
 	if err := json.Unmarshal(line, &ours); err != nil || at < 0 {
-		return "", "", fmt.Errorf("the spool holds a line that is none of ours: %.80q", line)
+		return "", "", fmt.Errorf("a log arrived that is none of ours: %.80q", line)
 	}
 	return string(line[:at]) + "}", ours.Atlassian.ID, nil
 }
 
-// examples are two lines that are neither long nor the shortest.
-func examples(lines [][]byte) [][]byte {
-	sorted := slices.SortedFunc(slices.Values(lines), func(a, b []byte) int { return len(a) - len(b) })
+// examples are two logs that are neither long nor the shortest.
+func examples(events []agenttest.Event) []agenttest.Event {
+	sorted := slices.SortedFunc(slices.Values(events), func(a, b agenttest.Event) int { return len(a.Attributes) - len(b.Attributes) })
 	if len(sorted) < 10 {
 		return sorted
 	}
-	return [][]byte{sorted[len(sorted)/4], sorted[len(sorted)/3]}
+	return []agenttest.Event{sorted[len(sorted)/4], sorted[len(sorted)/3]}
 }
 
 // summarise is the end of the story.
@@ -118,21 +125,23 @@ func (d *demo) summarise(c comparison, took time.Duration) {
 	}{
 		{"records served", func(n *counts) int { return n.served }},
 		{"lines in the spool", func(n *counts) int { return n.spooled }},
+		{"logs at the intake", func(n *counts) int { return n.arrived }},
 		{"lost", func(n *counts) int { return n.lost }},
 		{"repeated", func(n *counts) int { return n.repeated }},
 		{"changed", func(n *counts) int { return n.changed }},
+		{"refused for their date", func(n *counts) int { return n.refused }},
 	} {
 		fmt.Fprintf(&b, "  %-26s %10s %12s\n", row.name,
 			grouped(row.of(c.products[atlassiantest.Jira])), grouped(row.of(c.products[atlassiantest.Confluence])))
 	}
 	fmt.Fprintf(&b, "\nService checks of the last run: %s, %s.\n", d.status(check.CanConnect), d.status(check.IsCurrent))
-	fmt.Fprintf(&b, "\nThree of the records as they will look in Datadog:\n")
-	for _, line := range c.examples {
-		b.WriteString(pictured(line))
+	fmt.Fprintf(&b, "\nThree of the records as Datadog shows them, with their official date:\n")
+	for _, e := range c.examples {
+		b.WriteString(pictured(e))
 	}
-	verdict := "Every record is in the spool exactly once."
+	verdict := "Every record arrived exactly once."
 	if !c.good() {
-		verdict = "NOT every record is in the spool exactly once."
+		verdict = "NOT every record arrived exactly once."
 	}
 	fmt.Fprintf(&b, "\n%s It took %.1f s.\n", verdict, took.Seconds())
 	d.say("%s", b.String())
@@ -147,23 +156,20 @@ func (d *demo) status(name string) string {
 	return name + " " + words[n]
 }
 
-// pictured shows a log as Datadog does: date, source, service and tags, then
-// the attributes.
-func pictured(line []byte) string {
-	var reserved struct {
-		Timestamp                 int64
-		DDSource, Service, DDTags string
-	}
-	dec := json.NewDecoder(bytes.NewReader(line))
-	if json.Unmarshal(line, &reserved) != nil {
-		return ""
-	}
+// pictured shows a log as Datadog does: date, source, service, host and tags,
+// then the attributes. The tags with the spool file's name, which every log of a
+// file has, are left out.
+func pictured(e agenttest.Event) string {
+	tags := slices.DeleteFunc(slices.Clone(e.Tags), func(t string) bool {
+		return strings.HasPrefix(t, "filename:") || strings.HasPrefix(t, "dirname:")
+	})
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n  %s  source:%s  service:%s  host:%s  %s\n", e.Date.Format("2006-01-02 15:04:05.000 UTC"),
+		e.Source, e.Service, e.Host, strings.Join(tags, "  "))
+	dec := json.NewDecoder(bytes.NewReader(e.Attributes))
 	if _, err := dec.Token(); err != nil {
 		return ""
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "\n  %s  source:%s  service:%s  %s\n", time.UnixMilli(reserved.Timestamp).UTC().Format("2006-01-02 15:04:05.000 UTC"),
-		reserved.DDSource, reserved.Service, strings.ReplaceAll(reserved.DDTags, ",", "  "))
 	for dec.More() {
 		name, err := dec.Token()
 		var value json.RawMessage
