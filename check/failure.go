@@ -39,6 +39,7 @@ const (
 	CodeAgentTooOld  = "agent_too_old"  // before 7.77
 	CodeAgentFiles   = "agent_files"    // what the Agent needs is missing, or not as it needs it
 	CodeNotRunning   = "not_running"    // the Agent does not run the check
+	CodeWithheld     = "withheld"       // Atlassian shows records without dates that it does not show with dates
 	CodeUndelivered  = "undelivered"    // the Agent does not read the spool
 )
 
@@ -103,6 +104,7 @@ func Failures() []Failure {
 		{auth.CodeTokenInvalid, "The authorisation server answered with something that is no token", "check `auth_server`, and that no proxy answers in its place"},
 		{auth.CodeTokenRedirect, "The authorisation server redirects", "check `auth_server`"},
 		{auth.CodeTokenBusy, "Another process is at the file of issued tokens", nothing + "; if it stays so, find the process atlassian-audit-records that hangs, and end it"},
+		{CodeWithheld, "Atlassian shows records when it is asked without dates, and does not show them when it is asked with dates", "look into the audit log in a browser for records that are not in Datadog, and report it to Atlassian's support"},
 
 		// This machine.
 		{CodeConfig, "The configuration is not valid", "mend what the message names; `atlassian-audit-records validate` shows every problem at once"},

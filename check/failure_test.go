@@ -187,6 +187,9 @@ func failures() []failing {
 			res := Collect(w.t.Context(), &Request{Instance: []byte("sites: example.atlassian.net")}, w.options, Env{}, rec, nil)
 			return res, rec.Recorded()
 		}},
+		{code: CodeWithheld, told: inCurrent, prepare: func(w *world) {
+			w.server.SetQuirks("jira", atlassiantest.Quirks{DatedBefore: 1})
+		}},
 		{code: CodeLogsDisabled, told: inWarning, prepare: func(w *world) { w.options.Agent.LogsEnabled = new(bool) }},
 		{code: CodeAgentTooOld, told: inWarning, prepare: func(w *world) { w.options.Agent.Version = "7.76.3" }},
 		{code: CodeSpoolFull, told: inWarning, prepare: func(w *world) {

@@ -15,10 +15,6 @@ import (
 	"atlassian_audit_records/pkg/collect"
 )
 
-// staleAfter is how long the newest records may stay unread before is_current
-// is CRITICAL: an hour, or ten intervals where that is longer.
-func staleAfter(interval time.Duration) time.Duration { return max(time.Hour, 10*interval) }
-
 // tell reports what became of a product. One that another run is busy with is
 // that run's to report, unless that run hangs: then nobody else would.
 func (r *run) tell(s *stream) {
@@ -36,6 +32,9 @@ func (r *run) tell(s *stream) {
 	status, message = s.isCurrent(sum, now, r.config)
 	r.sender.ServiceCheck(IsCurrent, s.product, status, message)
 	r.remember(s, canConnect, Judgement{status, message})
+	if sum.HiddenSince != 0 {
+		r.report.Warning(fmt.Sprintf("%s of %s: %s", s.product, r.config.Host(), withheld(sum.HiddenSince)))
+	}
 	for _, notice := range sum.Notices {
 		r.report.Warning(fmt.Sprintf("%s of %s: %s", s.product, r.config.Host(), notice))
 	}
@@ -63,7 +62,7 @@ func (r *run) tellStuck(s *stream) {
 
 func (s *stream) summary() collect.Summary {
 	if s.collector == nil {
-		return collect.Summary{LiveAt: s.before.LiveAt}
+		return collect.Summary{LiveAt: s.before.LiveAt, HiddenSince: s.before.HiddenSince, GapAt: s.before.GapAt}
 	}
 	return s.collector.Summary()
 }
@@ -86,6 +85,10 @@ func (r *run) metrics(s *stream, sum collect.Summary) {
 	}
 	if s.collector != nil {
 		r.sender.Metric(MetricGap, s.product, sum.Gap.Seconds())
+	}
+	if u := s.undelivered; u != nil {
+		r.sender.Metric(MetricUndeliveredBytes, s.product, float64(u.Bytes))
+		r.sender.Metric(MetricUndeliveredAge, s.product, u.AgeSeconds)
 	}
 	if sum.LiveAt != 0 { // before the first time there is nothing to count from
 		lag := r.options.Now().Sub(time.UnixMilli(sum.LiveAt))
@@ -124,69 +127,6 @@ func (s *stream) canConnect() (Status, string) {
 		return StatusOK, s.idle
 	}
 	return StatusUnknown, "there was no time to ask Atlassian"
-}
-
-// isCurrent is about the records being collected up to the present. A stream
-// that never was is counted from its first attempt: from the floor, which was
-// fixed then. Without one, because its first run has just begun or nothing could
-// be asked yet, it is WARNING, and can_connect tells why.
-func (s *stream) isCurrent(sum collect.Summary, now time.Time, c *Config) (Status, string) {
-	var reasons []string
-	add := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
-	switch {
-	case s.err != nil:
-		add("%s", sentenceOf(s.err))
-	case s.idle != "":
-		add("%s", s.idle)
-	case !sum.LiveDone:
-		add("the newest records have not all been read in the time of a run, and the next one goes on; if it stays so, raise min_collection_interval: a run takes half of it")
-	}
-	if sum.Gap > 0 {
-		add("%s of older records have not been read yet; they are, newest first, as time allows", sum.Gap.Round(time.Second))
-	}
-	if sum.Suspicious {
-		add("an answer of Atlassian's lacked records that it had shown before, so it is not believed to be complete")
-	}
-	if at, overdue := s.reconcileOverdue(now, c.ReconcileInterval); overdue && s.idle == "" {
-		add("records that appear late have not been looked for since %s, although it is due every %s: runs have no time for it, or its answers are not believed",
-			at.UTC().Format(time.RFC3339), spanned(c.ReconcileInterval))
-	}
-	if s.clock != "" {
-		add("%s", s.clock)
-	}
-	switch {
-	case len(reasons) == 0:
-		return StatusOK, ""
-	case !s.known:
-		return StatusCritical, strings.Join(reasons, "; ")
-	case sum.LiveDone:
-		return StatusWarning, strings.Join(reasons, "; ")
-	}
-	at := time.UnixMilli(sum.LiveAt)
-	if sum.LiveAt != 0 {
-		add("the records were last read up to the present at %s", at.UTC().Format(time.RFC3339))
-	} else {
-		add("the records have never been read up to the present")
-		if !s.before.FloorSet {
-			return StatusWarning, strings.Join(reasons, "; ")
-		}
-		at = time.UnixMilli(s.before.Floor).Add(c.InitialLookback)
-	}
-	if now.Sub(at) > staleAfter(c.Interval) {
-		return StatusCritical, strings.Join(reasons, "; ")
-	}
-	return StatusWarning, strings.Join(reasons, "; ")
-}
-
-// reconcileOverdue reports whether the last reconcile was completed so long ago
-// that at least two are missing, and when that was.
-func (s *stream) reconcileOverdue(now time.Time, every time.Duration) (at time.Time, overdue bool) {
-	if s.collector == nil {
-		return time.Time{}, false
-	}
-	p := s.collector.Position()
-	at = time.UnixMilli(p.ReconcileAt)
-	return at, p.UpperSet && now.Sub(at) > 3*every
 }
 
 // oneLine is an error's text without line breaks, which errors.Join makes.

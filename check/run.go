@@ -49,6 +49,8 @@ type stream struct {
 	known     bool
 	source    *source
 	collector *collect.Collector
+	// undelivered is what the Agent has not taken yet; nil where that is not known.
+	undelivered *Undelivered
 
 	// busy is true where another run is in progress.
 	busy bool
@@ -101,6 +103,7 @@ func (r *run) collect(ctx context.Context, soft time.Time) {
 		r.pause()
 		r.openCollectors(ctx)
 		r.live(ctx, soft)
+		r.guard(ctx, soft)
 		r.rest(ctx, soft)
 	}
 	clock := r.clockOff()
@@ -323,6 +326,16 @@ func (r *run) live(ctx context.Context, soft time.Time) {
 		}
 		parts := len(ready) - i
 		r.step(ctx, s, r.share(ctx, soft, parts), parts, s.collector.Live)
+	}
+}
+
+// guard looks into the silence of a product where it is not usual.
+func (r *run) guard(ctx context.Context, soft time.Time) {
+	for _, s := range r.ready() {
+		if s.cut || !r.options.Now().Before(soft) {
+			continue
+		}
+		r.step(ctx, s, soft, 1, func(ctx context.Context, _ time.Time) error { return s.collector.Guard(ctx) })
 	}
 }
 

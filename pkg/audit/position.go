@@ -59,6 +59,22 @@ type Position struct {
 	// Disorder is by how much such a log was seen to be out of its order, in
 	// milliseconds; 0 where it never was.
 	Disorder int64 `json:"disorder,omitempty"`
+	// Rhythm is when the stream usually speaks, as its records tell.
+	Rhythm Rhythm `json:"rhythm,omitzero"`
+	// ProbeAt is when the stream was last asked without dates (wall clock), 0 for
+	// never, ProbeUpper the upper end of coverage then, and Probes how often in a
+	// row that was done while no record came.
+	ProbeAt    int64 `json:"probe_at,omitempty"`
+	ProbeUpper int64 `json:"probe_upper,omitempty"`
+	Probes     int   `json:"probes,omitempty"`
+	// HiddenSince is since when records are shown without dates that are not
+	// shown with dates (wall clock); 0 for never, or no more.
+	HiddenSince int64 `json:"hidden_since,omitempty"`
+	// GapLeast is the least time, in milliseconds, that was not read below the upper
+	// end since there was a gap, and GapAt when it last became less (wall clock); 0
+	// and 0 where there is none.
+	GapLeast int64 `json:"gap_least,omitempty"`
+	GapAt    int64 `json:"gap_at,omitempty"`
 	// LiveAt is when the live edge was last read to its end (wall clock), kept
 	// to within a few minutes.
 	LiveAt int64 `json:"live_at,omitempty"`

@@ -137,7 +137,7 @@ func (c *Collector) Summary() Summary {
 		s.Gap = time.Duration(c.p.Covered.Gaps(audit.Interval{From: c.p.Floor, To: c.p.Upper + 1}).Length()) * time.Millisecond
 		s.Recheck = time.Duration(c.p.Recheck.Length()) * time.Millisecond
 	}
-	s.LiveAt = c.p.LiveAt
+	s.LiveAt, s.HiddenSince, s.GapAt = c.p.LiveAt, c.p.HiddenSince, c.p.GapAt
 	return s
 }
 
@@ -212,7 +212,7 @@ func same(a, b audit.Position) bool {
 	return lists && fresh && a.Floor == b.Floor && a.FloorSet == b.FloorSet && a.Upper == b.Upper && a.UpperSet == b.UpperSet &&
 		a.ReconcileAt == b.ReconcileAt && a.ReconcileUpper == b.ReconcileUpper && a.ReconcileTarget == b.ReconcileTarget &&
 		a.Cursor == b.Cursor && a.CursorFrom == b.CursorFrom && a.CursorLow == b.CursorLow && a.Disorder == b.Disorder &&
-		a.Slice == b.Slice && a.LookCut == b.LookCut && a.AgainNext == b.AgainNext && a.MissingSince == b.MissingSince && a.GapMissingSince == b.GapMissingSince && a.WaitUntil == b.WaitUntil && a.CloudID == b.CloudID && a.Route == b.Route
+		a.Slice == b.Slice && a.LookCut == b.LookCut && a.AgainNext == b.AgainNext && a.MissingSince == b.MissingSince && a.ProbeAt == b.ProbeAt && a.HiddenSince == b.HiddenSince && a.GapMissingSince == b.GapMissingSince && a.WaitUntil == b.WaitUntil && a.CloudID == b.CloudID && a.Route == b.Route
 }
 
 // isCutShort reports whether err only says that the run's time is over.

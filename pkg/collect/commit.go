@@ -89,6 +89,7 @@ func (c *Collector) queue(next audit.Position, emitted []audit.Seen) error {
 	if f := c.forgettable(next); f-next.Forgotten >= forgetStep || next.Forgotten == 0 && f > next.Floor {
 		next.Forgotten, b.forget = f, f
 	}
+	next = c.stalled(next)
 	b.position, c.p = next, next
 	return nil
 }
@@ -233,6 +234,7 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 			b.count.undated++
 		}
 	}
+	next.Rhythm = next.Rhythm.Learn(spoken(out, o.NowMillis)...)
 	if err := c.queue(next, append(emitted, goneOnes...)); err != nil {
 		return err
 	}

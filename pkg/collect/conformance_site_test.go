@@ -213,6 +213,9 @@ func (m *machine) run() (out outcome, err error) {
 	err = c.Live(ctx, soft)
 	c.SetSite(at.stream.CloudID, at.source.Route())
 	if err == nil {
+		err = c.Guard(ctx)
+	}
+	if err == nil {
 		// At least one step, lest the live edge starve everything else.
 		for first := true; err == nil && (first || out.more && time.Now().Before(soft)); first = false {
 			out.more, err = c.Rest(ctx, soft)

@@ -120,6 +120,10 @@ type Summary struct {
 	// when the live edge was last read to its end (wall clock, ms), 0 for never.
 	Upper  int64
 	LiveAt int64
+	// HiddenSince is since when Atlassian withholds records (see Guard), and GapAt
+	// when the gap last became shorter (both wall clock, ms); 0 for not, and none.
+	HiddenSince int64
+	GapAt       int64
 	// Notices are sentences for a person: known records that an answer lacked,
 	// an order that could not be trusted.
 	Notices []string

@@ -232,7 +232,8 @@ func (w *walk) missing() bool {
 			c.p.GapMissingAt = w.top
 		}
 	}
-	if *since != 0 && now-*since >= patience.Milliseconds() {
+	// What is shown without dates was not purged.
+	if *since != 0 && now-*since >= patience.Milliseconds() && c.p.HiddenSince == 0 {
 		c.notice("records that are known have not been shown for over an hour: they are taken as purged by Atlassian")
 		return true
 	}

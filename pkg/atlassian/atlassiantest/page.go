@@ -102,6 +102,9 @@ func (st *store) bounds(q query) (lo, hi int) {
 			to--
 		}
 	}
+	if k.DatedBefore != 0 && (q.hasFrom || q.hasTo) {
+		to = min(to, k.DatedBefore-1)
+	}
 	if q.nothing || from > to {
 		return 0, 0
 	}

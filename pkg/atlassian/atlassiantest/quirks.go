@@ -72,6 +72,12 @@ type Quirks struct {
 	// It concerns events added from then on.
 	Disorder time.Duration
 
+	// DatedBefore hides from every question with a bound the records dated at or
+	// after it, in milliseconds, as an index does that fell behind: 1 hides all, as
+	// the gateway does where a bound has no zone. Without a bound all are shown. 0
+	// hides none.
+	DatedBefore int64
+
 	// IgnoreOffset serves the first page whatever the offset.
 	IgnoreOffset bool
 	// IgnoreFrom and IgnoreTo make the server blind to a bound.
