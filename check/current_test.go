@@ -126,6 +126,11 @@ func TestAFalseSilenceIsCriticalUntilItEnds(t *testing.T) {
 		if len(p.Act) != 1 || !strings.Contains(p.Act[0], "(withheld)") {
 			t.Errorf("to do: %q", p.Act)
 		}
+		pass(3 * time.Minute)
+		_, rec = w.runWell(c)
+		if lag, _ := metric(rec, MetricLag, audit.Jira); lag < 180 {
+			t.Errorf("lag is %v although nothing can be believed since three minutes", lag)
+		}
 		w.server.SetQuirks("jira", atlassiantest.Quirks{})
 		w.server.AddBurst("jira", 2, time.Now())
 		pass(time.Minute)

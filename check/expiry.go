@@ -27,10 +27,15 @@ func (c *Config) Expires() (at time.Time, ok bool) {
 // ExpiryNotice judges the credential's end: StatusOK and nothing to say where it
 // is unknown or far away, else StatusWarning, or StatusCritical where it is past.
 func (c *Config) ExpiryNotice(now time.Time) (Status, string) {
-	at, ok := c.Expires()
+	at, _ := c.Expires()
+	return expiryNotice(at, now)
+}
+
+// expiryNotice judges a credential's end, zero where that is unknown.
+func expiryNotice(at, now time.Time) (Status, string) {
 	left := at.Sub(now)
 	switch {
-	case !ok || left > expirySoon:
+	case at.IsZero() || left > expirySoon:
 		return StatusOK, ""
 	case left > 0:
 		return StatusWarning, withCode(fmt.Sprintf("the credential expires on %s, in %s: create a new one in time, put it into the configuration, and bring auth.expires up to date",
@@ -42,9 +47,13 @@ func (c *Config) ExpiryNotice(now time.Time) (Status, string) {
 
 // ExpiryShown tells a person when the credential ends; empty where that is unknown.
 func (c *Config) ExpiryShown(now time.Time) string {
-	at, ok := c.Expires()
+	at, _ := c.Expires()
+	return expiryShown(at, now)
+}
+
+func expiryShown(at, now time.Time) string {
 	switch left := at.Sub(now); {
-	case !ok:
+	case at.IsZero():
 		return ""
 	case left > 0:
 		return fmt.Sprintf("expires on %s, in %s", onDay(at), daysOf(left))

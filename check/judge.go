@@ -62,7 +62,7 @@ func (r *run) tellStuck(s *stream) {
 
 func (s *stream) summary() collect.Summary {
 	if s.collector == nil {
-		return collect.Summary{LiveAt: s.before.LiveAt, HiddenSince: s.before.HiddenSince, GapAt: s.before.GapAt}
+		return collect.Summary{LiveAt: s.before.Present(), HiddenSince: s.before.HiddenSince, GapAt: s.before.GapAt}
 	}
 	return s.collector.Summary()
 }

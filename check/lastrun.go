@@ -49,6 +49,9 @@ type LastRun struct {
 	Requests int `json:"requests"`
 	// Failure is the last error there was, in this run or an earlier one.
 	Failure *LastError `json:"last_error,omitempty"`
+	// Expires is when the credential ends, as far as the run could know: a token
+	// may tell that only the Agent can read. Zero where it is unknown.
+	Expires time.Time `json:"expires,omitzero"`
 	// Waiting says why nothing was asked; empty where it was.
 	Waiting string `json:"waiting,omitempty"`
 	// CanConnect and IsCurrent are what the service checks said.
@@ -84,6 +87,7 @@ func (r *run) lastRun(s *stream, before *LastRun, canConnect, isCurrent Judgemen
 	sum := s.summary()
 	out := LastRun{Version: lastRunVersion, Program: r.options.Version, Began: r.began.UTC(), Ended: r.options.Now().UTC(),
 		Records: sum.Records, Waiting: s.idle, CanConnect: canConnect, IsCurrent: isCurrent}
+	out.Expires, _ = r.config.Expires()
 	if s.source != nil {
 		out.Requests = s.source.Requests()
 	}

@@ -119,23 +119,42 @@ func StatusOf(in Instance, now time.Time) (InstanceStatus, error) {
 	out := InstanceStatus{Where: in.Where, Instance: c.Host(), Credential: credentialStatus(c, now), Products: []ProductStatus{}}
 	f := foldersOf(c.RunPath, c.Host())
 	for _, p := range c.Products {
-		s, route, err := productStatus(c, f, p, now)
+		s, found, err := productStatus(c, f, p, now)
 		if err != nil {
 			return out, fmt.Errorf("%s of %s: %w", p, c.Host(), err)
 		}
-		if kind := kindOf(c.Auth.Type, route); kind != "" {
-			out.Credential.Kind = kind
-		}
+		out.Credential.learn(found, now)
 		out.Products = append(out.Products, s)
 	}
 	return out, nil
 }
 
 func credentialStatus(c *Config, now time.Time) CredentialStatus {
-	out := CredentialStatus{Type: c.Auth.Type, Shown: c.ExpiryShown(now)}
-	out.Expires, _ = c.Expires()
-	out.Status, out.Message = c.ExpiryNotice(now)
+	out := CredentialStatus{Type: c.Auth.Type}
+	at, _ := c.Expires()
+	out.ends(at, now)
 	return out
+}
+
+func (s *CredentialStatus) ends(at, now time.Time) {
+	s.Expires, s.Shown = at, expiryShown(at, now)
+	s.Status, s.Message = expiryNotice(at, now)
+}
+
+// foundOut is what runs found out about the credential.
+type foundOut struct {
+	route   string
+	expires time.Time
+}
+
+// learn adds what a run found out about the credential.
+func (s *CredentialStatus) learn(f foundOut, now time.Time) {
+	if kind := kindOf(s.Type, f.route); kind != "" {
+		s.Kind = kind
+	}
+	if s.Expires.IsZero() {
+		s.ends(f.expires, now)
+	}
 }
 
 // kindOf is what the route that was found out tells of an API token.
@@ -202,18 +221,18 @@ func lookUp(f folders, p audit.Product, last *LastRun, now time.Time) (known, er
 	return out, nil
 }
 
-func productStatus(c *Config, f folders, p audit.Product, now time.Time) (s ProductStatus, route string, err error) {
+func productStatus(c *Config, f folders, p audit.Product, now time.Time) (s ProductStatus, found foundOut, err error) {
 	s = ProductStatus{Product: p, Gaps: []Span{}, Act: []string{}}
 	last, err := readLastRun(f.lastRun(p))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		if errors.Is(err, fs.ErrPermission) {
-			return s, "", err
+			return s, found, err
 		}
 		s.Note = err.Error()
 	}
 	k, err := lookUp(f, p, last, now)
 	if err != nil {
-		return s, "", err
+		return s, found, err
 	}
 	s.Source, s.Running = k.source, k.running
 	if k.note != "" {
@@ -227,7 +246,11 @@ func productStatus(c *Config, f folders, p audit.Product, now time.Time) (s Prod
 		s.CanConnect, s.IsCurrent = &last.CanConnect, &last.IsCurrent
 	}
 	s.toDo(c, k, last, now)
-	return s, k.position.Route, nil
+	found.route = k.position.Route
+	if last != nil {
+		found.expires = last.Expires
+	}
+	return s, found, nil
 }
 
 // place tells where a stream stands.
@@ -244,8 +267,8 @@ func (s *ProductStatus) place(p audit.Position, now time.Time) {
 			s.Gaps = append(s.Gaps, Span{moment(gaps[i].From), moment(gaps[i].To - 1)})
 		}
 	}
-	if p.LiveAt != 0 {
-		lag := max(0, now.Sub(time.UnixMilli(p.LiveAt)).Seconds())
+	if at := p.Present(); at != 0 {
+		lag := max(0, now.Sub(time.UnixMilli(at)).Seconds())
 		s.LagSeconds = &lag
 	}
 	if until := time.UnixMilli(p.WaitUntil); now.Before(until) && until.Sub(now) <= maxWait {

@@ -252,3 +252,22 @@ func TestAFailureIsCountedFromItsFirstRun(t *testing.T) {
 		}
 	})
 }
+
+// TestATokenThatOnlyTheAgentReadsTellsItsEnd: the configuration on the disk has
+// a handle in the token's place.
+func TestATokenThatOnlyTheAgentReadsTellsItsEnd(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		w.runOnce(w.config("{type: api_token, email: a@example.com, api_token: " + datedToken + "}"))
+		c := w.config(classicAuth)
+		c.Auth.APIToken = ""
+		whole, _ := w.status(c)
+		if got := whole.Credential; got.Shown != "expires on 2000-02-01, in 30 days" || got.Status != StatusOK {
+			t.Errorf("credential %+v", got)
+		}
+		pass(40 * 24 * time.Hour)
+		if whole, _ = w.status(c); whole.Credential.Status != StatusCritical || !whole.MustAct() {
+			t.Errorf("credential %+v", whole.Credential)
+		}
+	})
+}

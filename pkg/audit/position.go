@@ -95,6 +95,15 @@ type Position struct {
 	FileSince int64  `json:"file_since,omitempty"`
 }
 
+// Present is when the live edge was last read to its end as far as that can be
+// believed (wall clock): not after it began to be withheld.
+func (p Position) Present() int64 {
+	if p.HiddenSince != 0 {
+		return min(p.LiveAt, p.HiddenSince)
+	}
+	return p.LiveAt
+}
+
 // Place is where a batch stands in the spool: a file's base name in the
 // stream's folder, and a byte offset in it.
 type Place struct {

@@ -137,7 +137,7 @@ func (c *Collector) Summary() Summary {
 		s.Gap = time.Duration(c.p.Covered.Gaps(audit.Interval{From: c.p.Floor, To: c.p.Upper + 1}).Length()) * time.Millisecond
 		s.Recheck = time.Duration(c.p.Recheck.Length()) * time.Millisecond
 	}
-	s.LiveAt, s.HiddenSince, s.GapAt = c.p.LiveAt, c.p.HiddenSince, c.p.GapAt
+	s.LiveAt, s.HiddenSince, s.GapAt = c.p.Present(), c.p.HiddenSince, c.p.GapAt
 	return s
 }
 

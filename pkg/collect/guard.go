@@ -103,7 +103,7 @@ func (c *Collector) withheld(ctx context.Context, v view) ([]audit.Record, error
 	var wanted []audit.Record
 	for _, r := range v.records {
 		owed := c.p.UpperSet && r.Millis <= c.p.Upper && !c.p.Covered.Contains(r.Millis)
-		if r.Dated && r.Millis >= lowest && !owed {
+		if r.Dated && r.Millis >= lowest && !owed && !r.Own {
 			wanted = append(wanted, r)
 		}
 	}

@@ -222,6 +222,7 @@ func presets() map[string]preset {
 		"second-bounds":    always("bounds in whole seconds", func(q *Quirks) { q.SecondPrecisionBounds = true }),
 		"exclusive-bounds": always("bounds that leave themselves out", func(q *Quirks) { q.ExclusiveBounds = true }),
 		"ignore-offset":    always("the first page whatever the offset", func(q *Quirks) { q.IgnoreOffset = true }),
+		"hide-dated":       always("nothing where dates are asked for", func(q *Quirks) { q.DatedBefore = 1 }),
 		"wrong-total":      always("a total that is too small", func(q *Quirks) { q.TotalLie = TotalTooSmall }),
 		"clamp": {"100", "at most so many records a page", func(s *Server, value string) error {
 			n, err := strconv.Atoi(value)
