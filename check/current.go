@@ -41,7 +41,9 @@ func (s *stream) isCurrent(sum collect.Summary, now time.Time, c *Config) (Statu
 	f := &findings{}
 	s.newestRead(f, sum, now, c)
 	s.olderRead(f, sum, now, c)
-	s.believed(f, sum)
+	if s.clock != "" {
+		f.add(StatusWarning, "%s", s.clock)
+	}
 	s.delivered(f)
 	if len(f.reasons) > 0 && s.known && !sum.LiveDone {
 		// Last, since it belongs to the first reason, but is worth a sentence's end.
@@ -50,6 +52,9 @@ func (s *stream) isCurrent(sum collect.Summary, now time.Time, c *Config) (Statu
 		} else {
 			f.add(f.status, "the records have never been read up to the present")
 		}
+	}
+	if sum.HiddenSince != 0 {
+		f.add(StatusCritical, "%s", withheld(sum.HiddenSince)) // its code ends the message
 	}
 	return f.status, strings.Join(f.reasons, "; ")
 }
@@ -98,16 +103,6 @@ func (s *stream) olderRead(f *findings, sum collect.Summary, now time.Time, c *C
 	if at, overdue := s.reconcileOverdue(now, c.ReconcileInterval); overdue && s.idle == "" {
 		f.add(StatusWarning, "records that appear late have not been looked for since %s, although it is due every %s: runs have no time for it, or its answers are not believed",
 			at.UTC().Format(time.RFC3339), spanned(c.ReconcileInterval))
-	}
-}
-
-// believed is about answers that are not to be believed.
-func (s *stream) believed(f *findings, sum collect.Summary) {
-	if s.clock != "" {
-		f.add(StatusWarning, "%s", s.clock)
-	}
-	if sum.HiddenSince != 0 {
-		f.add(StatusCritical, "%s", withheld(sum.HiddenSince))
 	}
 }
 

@@ -167,9 +167,10 @@ func (d *diagnosis) state(c *Config, p audit.Product) {
 // ofAtlassian reports a code of which the steps that ask Atlassian tell.
 func ofAtlassian(code string) bool { return !slices.Contains(localCodes, code) }
 
-// localCodes are those of failures on this machine.
+// localCodes are those of failures on this machine, and of what only runs find
+// out.
 var localCodes = []string{CodeConfig, CodeDiskFull, CodeSpoolFull, CodeState, CodeStuckRun, CodeMachine, CodeProgram, CodeLogsDisabled, CodeLogsEntry,
-	CodeAgentTooOld, CodeAgentFiles, CodeUndelivered, CodeNotRunning}
+	CodeAgentTooOld, CodeAgentFiles, CodeUndelivered, CodeNotRunning, CodeWithheld}
 
 // endingCode is the code at the end of a message.
 var endingCode = regexp.MustCompile(` \((\w+)\)$`)

@@ -218,7 +218,7 @@ func TestDiagnoseFindsEachFailure(t *testing.T) {
 			continue // a program that fails, or another command's
 		}
 		switch row.code {
-		case CodeLogsDisabled, CodeAgentTooOld, CodeSpoolFull, CodeState, CodeStuckRun, CodeMachine:
+		case CodeLogsDisabled, CodeAgentTooOld, CodeSpoolFull, CodeState, CodeStuckRun, CodeMachine, CodeWithheld:
 			continue // TestDiagnoseFindsWhatIsWrongOnThisMachine
 		case atlassian.CodeInterrupted:
 			continue // a diagnosis has no budget that could be over
@@ -438,6 +438,11 @@ func TestDiagnoseFindsWhatIsWrongOnThisMachine(t *testing.T) {
 		{"the state is damaged", false, func(m *machine) {
 			must(m, os.WriteFile(foldersOf(m.run, "example.atlassian.net").state("jira").State, []byte("this is no state"), 0o600))
 		}, "state jira failed state", "the next run puts its copy in its place"},
+		{"Atlassian withholds records", false, func(m *machine) {
+			m.server.SetQuirks("jira", atlassiantest.Quirks{DatedBefore: 1})
+			pass(time.Minute)
+			m.runWell(m.config(classicAuth, "products: [jira]"))
+		}, "state jira failed withheld", "the silence is false"},
 		{"the check does not run", false, func(m *machine) { pass(3 * time.Hour); m.registry(time.Now()) }, "state jira failed not_running", "has not run since"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

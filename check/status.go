@@ -301,7 +301,10 @@ func (s *ProductStatus) toDo(c *Config, k known, last *LastRun, now time.Time) {
 	if failing && s.Failure.Person {
 		act("%s", s.Failure.Error)
 	}
-	if last.IsCurrent.Status == StatusCritical && !(failing && s.Failure.Person) {
+	switch {
+	case k.position.HiddenSince != 0:
+		act("%s", withheld(k.position.HiddenSince))
+	case last.IsCurrent.Status == StatusCritical && !(failing && s.Failure.Person):
 		act("%s", last.IsCurrent.Message)
 	}
 }

@@ -39,15 +39,19 @@ func TestWithheldRecordsAreToldAndDelivered(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
 		before func(m *machine)
+		known  bool
 		hide   func(q *quirks)
 		within int // runs
 	}{
-		"it never showed any, and a zone-less bound gets an empty list": {func(*machine) {}, func(q *quirks) { q.DatedBefore = 1 }, 1},
-		"it showed some, and now nothing":                               {history, func(q *quirks) { q.DatedBefore = 1 }, 1},
+		"it never showed any, and a zone-less bound gets an empty list": {func(*machine) {}, false, func(q *quirks) { q.DatedBefore = 1 }, 1},
+		"it showed some, and now nothing":                               {history, true, func(q *quirks) { q.DatedBefore = 1 }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T, m *machine) {
+				if m.site.name == "organization" && row.known {
+					return // its new records are asked for by a cursor, not by dates: only the rhythm tells
+				}
 				row.before(m)
 				if len(m.site.Records(string(m.site.product))) > 0 {
 					_, err := m.settle()
