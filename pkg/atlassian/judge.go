@@ -167,7 +167,7 @@ func (c *Client) checkCredential() string {
 	}
 	switch c.credential.Kind() {
 	case "api_token":
-		return "check `email` and `api_token`: the token may have expired, been revoked or belong to another account; " +
+		return "check `email` and `api_token`, and that `site` is the one meant: the token may not have been copied whole, have expired, been revoked, or belong to another account; " +
 			"a new one is made at https://id.atlassian.com/manage-profile/security/api-tokens"
 	case "service_account":
 		return "check that the service account and its OAuth credential still exist; " +
