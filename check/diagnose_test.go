@@ -15,6 +15,7 @@ import (
 	"atlassian_audit_records/pkg/atlassian"
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 	"atlassian_audit_records/pkg/auth"
+	"atlassian_audit_records/pkg/state"
 )
 
 // machine is the Agent's side of a world: its files as they should be.
@@ -482,4 +483,51 @@ func everythingOf(t *testing.T, d Diagnosis) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+func TestDiagnoseLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	for name, credential := range map[string]string{"an API token": classicAuth, "a service account, for which a token is issued": accountAuth} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(t *testing.T, w *world) {
+				m := w.newMachine(credential)
+				before := []string{}
+				w.walk(func(path string, _ os.FileInfo) { before = append(before, path) })
+				if d := m.diagnose(); !d.OK {
+					t.Errorf("steps %q", outcomes(d))
+				}
+				after := []string{}
+				w.walk(func(path string, _ os.FileInfo) { after = append(after, path) })
+				if diff := cmp.Diff(before, after); diff != "" {
+					t.Errorf("files below the run path (-before +after):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestDiagnoseBesideARun(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.newMachine(classicAuth, "products: [jira]")
+		c := w.config(classicAuth, "products: [jira]")
+		w.runWell(c)
+		m.registry(time.Now())
+		held, _, err := state.Open(foldersOf(w.run, c.Host()).state("jira"), state.Options{Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := m.diagnose()
+		last := d.Steps[len(d.Steps)-1]
+		if !d.OK || last.Name != "state" || !strings.Contains(last.Text, "a run is in progress") {
+			t.Errorf("OK is %t, the last step %+v", d.OK, last)
+		}
+		if err := held.Close(); err != nil {
+			t.Fatal(err)
+		}
+		// Nor does a diagnosis keep the state from the next run.
+		m.diagnose()
+		w.runWell(c)
+	})
 }
