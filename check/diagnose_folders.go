@@ -26,8 +26,8 @@ func (d *diagnosis) folders() {
 		d.fail(run, CodeAgentFiles, "the run path "+d.runPath()+" is not a folder", "set run_path to the Agent's")
 	}
 	if d.step("run_path").Status == StepFailed {
-		d.skip(Step{Name: "folders"}, "there is no run path")
-		d.skip(Step{Name: "spool_readable"}, "there is no run path")
+		d.skip(Step{Name: "folders"}, "the run path comes first")
+		d.skip(Step{Name: "spool_readable"}, "the run path comes first")
 		return
 	}
 	user, known := d.owner()
@@ -37,8 +37,11 @@ func (d *diagnosis) folders() {
 		d.fail(run, CodeAgentFiles, fmt.Sprintf("the run path %s belongs to %s, and the Agent runs as %s", d.runPath(), owner.Name, user.Name),
 			fmt.Sprintf("chown %s %s, or name the Agent's user with --agent-user", user.Name, d.runPath()))
 	case known && agent.Me().UID != owner.UID:
-		d.warn(run, CodeAgentFiles, fmt.Sprintf("the run path %s belongs to %s, and this command runs as %s, who may not see all of it", d.runPath(), owner.Name, agent.Me().Name),
+		d.fail(run, CodeAgentFiles, fmt.Sprintf("the run path %s belongs to %s, and this command runs as %s, who may not see all of it", d.runPath(), owner.Name, agent.Me().Name),
 			fmt.Sprintf("run it as root, or with sudo -u %s", owner.Name))
+		d.skip(Step{Name: "folders"}, "they are for %s to see", owner.Name)
+		d.skip(Step{Name: "spool_readable"}, "it is for %s to see", owner.Name)
+		return
 	default:
 		d.pass(run, "%s%s", d.runPath(), ofWhom(owner))
 	}

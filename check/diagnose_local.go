@@ -15,26 +15,20 @@ import (
 	"atlassian_audit_records/pkg/audit"
 )
 
-// spool tells how full the spool is.
+// spool tells how full the spool is, with the files of all sites.
 func (d *diagnosis) spool() {
 	step := Step{Name: "spool"}
 	var bytes int64
 	files := 0
-	for _, p := range []audit.Product{audit.Jira, audit.Confluence} {
-		dir := agent.SpoolDir(agent.Base(d.runPath()), p.LogSource())
-		entries, err := os.ReadDir(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			d.fail(step, CodeMachine, fmt.Sprintf("%s cannot be listed: %v", dir, errors.Unwrap(err)), "run this as root or as the Agent's user")
-			return
-		}
-		for _, e := range entries {
-			if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), ".jsonl") {
-				bytes += info.Size()
-				files++
-			}
+	paths, err := filepath.Glob(filepath.Join(agent.Base(d.runPath()), "spool", "*", "*.jsonl"))
+	if err != nil {
+		d.fail(step, CodeMachine, fmt.Sprintf("the spool cannot be listed: %v", err), "set run_path to a path without *, ? and [")
+		return
+	}
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil {
+			bytes += info.Size()
+			files++
 		}
 	}
 	most := d.instances[0].Config.SpoolMaxSize
@@ -62,6 +56,13 @@ func (d *diagnosis) registry() {
 		}
 	}
 	r, err := agent.ReadRegistry(path)
+	who, start := "the Agent", "sudo systemctl start datadog-agent"
+	// Where no Agent runs, the command run sends, and keeps a registry of its own.
+	own := filepath.Join(agent.Base(d.runPath()), "run", agent.RegistryName)
+	if ofRun, ownErr := agent.ReadRegistry(own); ownErr == nil && (err != nil || ofRun.WrittenAt.After(r.WrittenAt)) {
+		r, err, path = ofRun, nil, own
+		who, start = "`run`", agentName+" run"
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && len(files) == 0:
 		d.skip(step, "%s does not exist, and nothing is in the spool", path)
@@ -102,9 +103,9 @@ func (d *diagnosis) registry() {
 	case old > 0:
 		d.fail(step, CodeUndelivered, fmt.Sprintf("%d bytes in the spool are not delivered, some of them since over an hour", behind), "")
 	case silent > 5*time.Minute:
-		d.fail(step, CodeUndelivered, fmt.Sprintf("the Agent has not written %s for %s, and it does so each second while it runs", path, silent.Round(time.Minute)), "start the Agent: sudo systemctl start datadog-agent")
+		d.fail(step, CodeUndelivered, fmt.Sprintf("%s has not written %s for %s, and the Agent does so each second while it runs", who, path, silent.Round(time.Minute)), "start it: "+start)
 	default:
-		d.pass(step, "the Agent knows %d of the %d files of the spool; %d bytes are not delivered yet", known, len(files), behind)
+		d.pass(step, who+" knows %d of the %d files of the spool; %d bytes are not delivered yet", known, len(files), behind)
 	}
 }
 

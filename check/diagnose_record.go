@@ -52,13 +52,22 @@ type asked struct {
 // products asks for a record of each product, and tells step by step what that
 // took.
 func (p *inquiry) products(ctx context.Context) {
+	var all []asked
+	var wait *atlassian.Error
 	if p.c.Auth.Type != APIToken {
 		// Only tokens of this kind can be asked what they reach. Where that fails,
-		// asking for a record tells the same.
-		p.resources, _ = p.site.client.Resources(ctx)
+		// asking for a record tells the same, unless it is to be left alone.
+		var err error
+		p.resources, err = p.site.client.Resources(ctx)
+		if errors.As(err, &wait) && wait.Until.IsZero() {
+			wait = nil
+		}
 	}
-	var all []asked
 	for _, product := range p.c.Products {
+		if wait != nil {
+			all = append(all, asked{product: product, err: wait})
+			continue
+		}
 		if why := p.waits[product]; why != "" {
 			all = append(all, asked{product: product, err: &atlassian.Error{Code: atlassian.CodeQuota, What: why, Next: "nothing: the check goes on by itself", Until: p.d.o.Now()}})
 			continue

@@ -435,7 +435,8 @@ func TestDiagnoseFindsWhatIsWrongOnThisMachine(t *testing.T) {
 			must(m, os.Truncate(path, 1<<20))
 			must(m, os.Chtimes(path, time.Now().Add(-2*time.Hour), time.Now().Add(-2*time.Hour)))
 		}, "registry failed undelivered", "are not delivered, some of them since over an hour"},
-		{"the Agent does not run", false, func(m *machine) { m.registry(time.Now().Add(-time.Hour)) }, "registry failed undelivered", "start the Agent"},
+		{"the Agent does not run", false, func(m *machine) { m.registry(time.Now().Add(-time.Hour)) }, "registry failed undelivered", "start it: sudo systemctl start datadog-agent"},
+		{"the run path is not this user's", true, func(m *machine) { must(m, os.Chown(m.run, 65534, 65534)) }, "run_path failed agent_files", "who may not see all of it"},
 		{"the state is damaged", false, func(m *machine) {
 			must(m, os.WriteFile(foldersOf(m.run, "example.atlassian.net").state("jira").State, []byte("this is no state"), 0o600))
 		}, "state jira failed state", "the next run puts its copy in its place"},
@@ -529,5 +530,26 @@ func TestDiagnoseBesideARun(t *testing.T) {
 		// Nor does a diagnosis keep the state from the next run.
 		m.diagnose()
 		w.runWell(c)
+	})
+}
+
+func TestDiagnoseWhereTheCommandRunSends(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.newMachine(classicAuth, "products: [jira]")
+		w.runWell(w.config(classicAuth, "products: [jira]"))
+		m.registry(time.Now())
+		own := filepath.Join(agent.Base(w.run), "run")
+		if err := os.Mkdir(own, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(w.run, agent.RegistryName), filepath.Join(own, agent.RegistryName)); err != nil {
+			t.Fatal(err)
+		}
+		m.options.DatadogConf += ".none"
+		d := m.diagnose()
+		if at := slices.Index(outcomes(d), "registry ok"); at < 0 || !strings.HasPrefix(d.Steps[at].Text, "`run` knows 1 of the 1 files") || !d.OK {
+			t.Errorf("steps %+v", d.Steps)
+		}
 	})
 }

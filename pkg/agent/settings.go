@@ -47,15 +47,23 @@ func UserName() string {
 	return "dd-agent"
 }
 
-// ReadSettings reads the file at path, and the Agent's variables DD_… that
-// getenv knows, which count before it, as they do for the Agent. An error names
+// ReadSettings reads the file at path, and the Agent's variables DD_…, which
+// count before it, as they do for the Agent: those that getenv knows, and those
+// of the file environment beside it, which the Agent's systemd unit reads. An error names
 // the file and says what to do, and quotes nothing: the file holds the API key.
 // One that is fs.ErrNotExist comes with what the environment says.
 func ReadSettings(path string, getenv func(string) string) (Settings, error) {
 	root, err := readMapping(path)
+	unit := readEnvironment(filepath.Join(filepath.Dir(path), "environment"))
+	variable := func(name string) string {
+		if v := getenv(name); v != "" {
+			return v
+		}
+		return unit[name]
+	}
 	var s Settings
-	pick := func(variable string, keys ...string) string {
-		if v := getenv(variable); v != "" {
+	pick := func(name string, keys ...string) string {
+		if v := variable(name); v != "" {
 			return v
 		}
 		return scalarAt(root, keys...)
@@ -67,12 +75,34 @@ func ReadSettings(path string, getenv func(string) string) (Settings, error) {
 	}
 	s.ProxyHTTP = withoutHandle(pick("DD_PROXY_HTTP", "proxy", "http"))
 	s.ProxyHTTPS = withoutHandle(pick("DD_PROXY_HTTPS", "proxy", "https"))
-	if v := getenv("DD_PROXY_NO_PROXY"); v != "" {
+	if v := variable("DD_PROXY_NO_PROXY"); v != "" {
 		s.NoProxy = strings.FieldsFunc(v, func(r rune) bool { return r == ' ' || r == ',' })
 	} else {
 		s.NoProxy = listAt(root, "proxy", "no_proxy")
 	}
 	return s, err
+}
+
+// readEnvironment reads lines of NAME=value, the value perhaps in quotes; empty
+// where there is no such file, or none that may be read.
+func readEnvironment(path string) map[string]string {
+	text, err := readSmall(path)
+	if err != nil {
+		return nil
+	}
+	out := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if !ok || strings.HasPrefix(name, "#") {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		if n := len(value); n > 1 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
+			value = value[1 : n-1]
+		}
+		out[strings.TrimSpace(name)] = value
+	}
+	return out
 }
 
 func withoutHandle(v string) string {

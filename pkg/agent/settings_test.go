@@ -63,6 +63,23 @@ func TestReadSettingsWithoutAFile(t *testing.T) {
 	}
 }
 
+func TestReadSettingsOfTheUnit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"datadog.yaml": "logs_enabled: false\nrun_path: /a\n",
+		"environment":  "# a comment\nDD_LOGS_ENABLED=true\nDD_RUN_PATH = \"/b\"\nnonsense\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := ReadSettings(filepath.Join(dir, "datadog.yaml"), func(name string) string { return map[string]string{"DD_RUN_PATH": "/c"}[name] })
+	if err != nil || got.LogsEnabled == nil || !*got.LogsEnabled || got.RunPath != "/c" {
+		t.Errorf("settings %+v, error %v", got, err)
+	}
+}
+
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ file, text, want string }{
