@@ -45,6 +45,13 @@ func Base(runPath string) string { return filepath.Join(runPath, CheckName) }
 // SpoolDir is the folder of one log source's files, which the Agent tails.
 func SpoolDir(base, source string) string { return filepath.Join(base, "spool", source) }
 
+// LateDir is the folder of files that were taken out of the spool to be spooled
+// again, and DeliveredDir that of files that the Agent has delivered.
+func LateDir(base, source string) string { return filepath.Join(base, "late", source) }
+
+// DeliveredDir is explained at LateDir.
+func DeliveredDir(base, source string) string { return filepath.Join(base, "delivered", source) }
+
 // StateDir is the folder of what is remembered between runs.
 func StateDir(base string) string { return filepath.Join(base, "state") }
 

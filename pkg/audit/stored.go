@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -11,8 +12,8 @@ const LateAfter = time.Duration(lateAfter) * time.Millisecond
 
 // Stored is what a line of Line's says of itself.
 type Stored struct {
-	// Site and Product are those of the stream that it belongs to.
-	Site    string
+	// Home and Product name the stream that it belongs to; see Stream.Home.
+	Home    string
 	Product Product
 	// RecordID tells a repetition from a twin.
 	RecordID string
@@ -42,6 +43,7 @@ var (
 func ReadLine(line []byte) (s Stored, ok bool) {
 	line = bytes.TrimSuffix(line, []byte{'\n'})
 	var ours span
+	var site, cloudID string
 	found := false
 	ok = eachField(line, func(f span, _ bool) {
 		switch key := line[f.key:f.keyEnd]; {
@@ -66,7 +68,9 @@ func ReadLine(line []byte) (s Stored, ok bool) {
 		}
 		switch string(object[f.key:f.keyEnd]) {
 		case `"site"`:
-			s.Site = text()
+			site = text()
+		case `"cloud_id"`:
+			cloudID = text()
 		case `"product"`:
 			s.Product = Product(text())
 		case `"record_id"`:
@@ -80,6 +84,11 @@ func ReadLine(line []byte) (s Stored, ok bool) {
 	})
 	if !isObject || s.Product == "" || s.RecordID == "" {
 		return Stored{}, false
+	}
+	// Where there is no cloud id, record_id begins with the home.
+	s.Home = site
+	if home, _, found := strings.Cut(s.RecordID, ":"+string(s.Product)+":"); found && cloudID == "" {
+		s.Home = home
 	}
 	return s, true
 }

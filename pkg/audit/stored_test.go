@@ -21,16 +21,24 @@ func TestReadLine(t *testing.T) {
 		want *Stored // nil: not ours
 	}{
 		"a line says all": {
-			`{"id":1,"timestamp":1763900000000,"ddsource":"jira-audit-records","atlassian":{"site":"a.example","cloud_id":"","product":"jira","record_id":"a:jira:1","created":"2025-11-23T12:13:20.000Z"}}` + "\n",
-			&Stored{Site: "a.example", Product: Jira, RecordID: "a:jira:1", Created: 1763900000000, Dated: true, Official: 1763900000000, HasOfficial: true},
+			`{"id":1,"timestamp":1763900000000,"ddsource":"jira-audit-records","atlassian":{"site":"a.example","cloud_id":"","product":"jira","record_id":"a.example:jira:1","created":"2025-11-23T12:13:20.000Z"}}` + "\n",
+			&Stored{Home: "a.example", Product: Jira, RecordID: "a.example:jira:1", Created: 1763900000000, Dated: true, Official: 1763900000000, HasOfficial: true},
 		},
 		"a late one has no official date": {
 			`{"id":1,"atlassian":{"site":"a.example","product":"confluence","record_id":"x","created":"2025-11-23T12:13:20.000Z","late":true,"record":{"timestamp":5}}}`,
-			&Stored{Site: "a.example", Product: Confluence, RecordID: "x", Created: 1763900000000, Dated: true, Late: true},
+			&Stored{Home: "a.example", Product: Confluence, RecordID: "x", Created: 1763900000000, Dated: true, Late: true},
 		},
 		"an undated one has none at all": {
 			`{"atlassian":{"site":"a.example","product":"jira","record_id":"x"}}`,
-			&Stored{Site: "a.example", Product: Jira, RecordID: "x"},
+			&Stored{Home: "a.example", Product: Jira, RecordID: "x"},
+		},
+		"where there is no cloud id a context path belongs to the home": {
+			`{"atlassian":{"site":"a.example:8443","cloud_id":"","product":"jira","record_id":"a.example:8443/jira:jira:7"}}`,
+			&Stored{Home: "a.example:8443/jira", Product: Jira, RecordID: "a.example:8443/jira:jira:7"},
+		},
+		"where there is one the record id does not say": {
+			`{"atlassian":{"site":"a.example","cloud_id":"c","product":"jira","record_id":"c:jira:7"}}`,
+			&Stored{Home: "a.example", Product: Jira, RecordID: "c:jira:7"},
 		},
 		"a record of another's has no record id": {`{"atlassian":{"site":"a.example","product":"jira"}}`, nil},
 		"a part of a line":                       {`{"id":1,"atlassian":{"site":"a.exam`, nil},

@@ -124,6 +124,23 @@ func (c *Collector) Close() error {
 	return nil
 }
 
+// NewFile lets go of the spool file being appended to, durably: the next line
+// begins a new one, and nobody will write to the old one again.
+func (c *Collector) NewFile() error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	next := c.p
+	next.File, next.End, next.FileSince = "", 0, 0
+	if err := c.state.Commit(audit.Change{Position: next, Batch: &audit.Batch{}}); err != nil {
+		c.failed = err
+		return err
+	}
+	c.p, c.durable, c.wrote = next, next, false
+	c.file.File, c.file.End, c.file.FileSince = "", 0, 0
+	return nil
+}
+
 // Resume is the millisecond from which everything would have to be read again
 // were the state lost: nothing that matters is older.
 func (c *Collector) Resume() int64 { return c.forgettable(c.p) }

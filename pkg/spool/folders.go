@@ -29,7 +29,8 @@ type Folders struct {
 // Owner is the stream that a file's lines belong to. A file has one: the
 // stream that began it writes no other, and no other writes it.
 type Owner struct {
-	Site    string
+	// Home is the stream's; see audit.Stream.
+	Home    string
 	Product audit.Product
 }
 
@@ -180,7 +181,7 @@ func ownerOf(fsys FS, path string) (o Owner, ok bool, err error) {
 		}
 		if end := bytes.IndexByte(buf[:k], '\n'); end >= 0 {
 			s, ok := audit.ReadLine(buf[:end])
-			return Owner{s.Site, s.Product}, ok, nil
+			return Owner{s.Home, s.Product}, ok, nil
 		}
 		if k < n || n > 2*audit.MaxLine {
 			return Owner{}, false, nil

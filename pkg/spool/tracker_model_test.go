@@ -111,7 +111,7 @@ func (d *depot) wantOnlyCopies() {
 	d.t.Helper()
 	for id, all := range d.agent.received {
 		for _, s := range all[1:] {
-			if s.Created != all[0].Created || s.Product != all[0].Product || s.Site != all[0].Site {
+			if s.Created != all[0].Created || s.Product != all[0].Product || s.Home != all[0].Home {
 				d.t.Fatalf("%s came as %+v and as %+v", id, all[0], s)
 			}
 		}

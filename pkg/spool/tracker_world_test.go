@@ -88,7 +88,7 @@ func (d *depot) write(ages ...time.Duration) {
 // track is one run's look at the spool.
 func (d *depot) track() (*spool.Tracker, error) {
 	return spool.Track(d.fs, places, spool.TrackerOptions{
-		Now: func() time.Time { return d.now }, Owner: spool.Owner{Site: d.site, Product: audit.Jira},
+		Now: func() time.Time { return d.now }, Owner: spool.Owner{Home: d.site, Product: audit.Jira},
 		Offsets: d.agent.offsets(), NoAgent: d.noAgent, Notes: base + "/state/notes.json",
 	})
 }
