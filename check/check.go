@@ -42,6 +42,9 @@ type Options struct {
 	// RequestsPerSecond bounds the pace of asking; 0 is the client's default,
 	// below 0 no bound.
 	RequestsPerSecond float64
+	// FreeSpace answers the bytes that are free on the file system of a path; nil
+	// asks the system.
+	FreeSpace func(path string) (int64, error)
 	// PageSize is the number of records asked for at once; 0 is Atlassian's most.
 	PageSize int
 
@@ -53,6 +56,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.FreeSpace == nil {
+		o.FreeSpace = agent.FreeSpace
 	}
 	return o
 }

@@ -24,6 +24,7 @@ const (
 	DefaultInterval           = 15 * time.Second
 	DefaultTimeout            = 30 * time.Second
 	DefaultSpoolMaxSize int64 = 1 << 30
+	DefaultSpoolMinFree int64 = 256 << 20
 	DefaultGateway            = "https://api.atlassian.com"
 	DefaultAuthServer         = "https://auth.atlassian.com"
 )
@@ -74,8 +75,10 @@ type Config struct {
 	// ProgramPath is the program that the adapter starts; empty where the adapter
 	// looks for it.
 	ProgramPath string `json:",omitempty"`
-	// SpoolMaxSize is in bytes.
+	// SpoolMaxSize is how much the spool may hold, SpoolMinFree how much is to be
+	// free on its disk, in bytes.
 	SpoolMaxSize int64
+	SpoolMinFree int64
 
 	// Warnings are what the operator should know of and nothing fails for.
 	Warnings []Problem
@@ -163,6 +166,7 @@ type shared struct {
 	runPath       string
 	programPath   string
 	spoolMaxSize  int64
+	spoolMinFree  int64
 	service       string
 	serviceChecks bool
 	timeout       time.Duration
@@ -174,6 +178,7 @@ func (ps *problems) init(s *section, env Env) shared {
 	out := shared{
 		runPath:       env.RunPath,
 		spoolMaxSize:  s.size("spool_max_size", DefaultSpoolMaxSize, 16<<20, 1<<40),
+		spoolMinFree:  s.size("spool_min_free", DefaultSpoolMinFree, 1<<20, 1<<40),
 		service:       s.service(""),
 		serviceChecks: s.boolean("service_checks", true),
 		timeout:       s.timeout(DefaultTimeout),
@@ -228,6 +233,7 @@ func parseInstance(init *section, sh shared, node *yaml.Node, path string, env E
 		RunPath:              sh.runPath,
 		ProgramPath:          sh.programPath,
 		SpoolMaxSize:         sh.spoolMaxSize,
+		SpoolMinFree:         sh.spoolMinFree,
 	}
 	if c.ReconcileWindow < c.Lookback {
 		s.addf("reconcile_window", "is shorter than lookback (%s): a reconcile reads again what every run does, and more", spanned(c.Lookback))

@@ -39,7 +39,7 @@ func optionsOf(kind sectionKind) options {
 		}
 	case initSection:
 		return options{
-			ours: []string{"program_path", "proxy", "run_path", "service", "service_checks", "skip_proxy", "spool_max_size", "timeout"},
+			ours: []string{"program_path", "proxy", "run_path", "service", "service_checks", "skip_proxy", "spool_max_size", "spool_min_free", "timeout"},
 			agents: []string{"ad_identifiers", "empty_default_hostname", "loader", "metric_patterns", "min_collection_interval", "name",
 				"namespace", "no_index", "tags"},
 			later: []string{"state"},

@@ -234,6 +234,9 @@ func failures() []failing {
 				w.t.Fatal(err)
 			}
 		}},
+		{code: CodeDiskFull, told: inWarning, prepare: func(w *world) {
+			w.options.FreeSpace = func(string) (int64, error) { return 1 << 20, nil }
+		}},
 		{code: CodeMachine, told: inCurrent, prepare: func(w *world) {
 			if err := os.WriteFile(agent.Base(w.run), nil, 0o600); err != nil {
 				w.t.Fatal(err)
@@ -249,7 +252,6 @@ func failures() []failing {
 var unreachable = map[string]string{
 	atlassian.CodeCredential: "an instance cannot be configured without a credential",
 	auth.CodeOrigin:          "every request that the client builds goes to the site, the gateway or the authorisation server",
-	CodeDiskFull:             "it takes a disk that is full: TestAFullDiskIsASentence",
 	CodeLogsEntry:            "the Agent does not tell a check about its logs section: diagnose does",
 	CodeAgentFiles:           "the Agent does not tell a check about its files: diagnose does",
 	CodeNotRunning:           "a check that is not run says nothing: status and diagnose do",

@@ -1,10 +1,6 @@
 package check
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -19,8 +15,10 @@ import (
 //	<base>/state/<host>/<product>.db        the state
 //	<base>/state/<host>/<product>.copy.db   its copy
 //	<base>/state/<host>/<product>.last.json how the last run ended
+//	<base>/state/<host>/<product>.delivery.json  what is remembered of its files
 //	<base>/collected/<host>.<product>.json  the marker: collection began
 //	<base>/spool/<source>/*.jsonl           the spool, shared by all sites
+//	<base>/late/, <base>/delivered/         what was taken out of it
 //	<base>/oversize/, <base>/tokens.json    shared by all sites
 //
 // The marker stands away from the state, so that it outlives it.
@@ -77,24 +75,4 @@ func (f folders) spool(p audit.Product, o Options) (*spool.Dir, error) {
 	return spool.Open(spool.OS{}, agent.SpoolDir(f.base, p.LogSource()), spool.Options{
 		Now: o.Now, Oversize: agent.OversizeDir(f.base),
 	})
-}
-
-// spooled is the number of bytes in the spool, of all sites and products.
-func (f folders) spooled(o Options) (int64, error) {
-	var total int64
-	for _, p := range []audit.Product{audit.Jira, audit.Confluence} {
-		if _, err := os.Lstat(agent.SpoolDir(f.base, p.LogSource())); errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		dir, err := f.spool(p, o)
-		if err != nil {
-			return 0, err
-		}
-		bytes, _, err := dir.Size()
-		if err != nil {
-			return 0, fmt.Errorf("ask for the size of the spool: %w", err)
-		}
-		total += bytes
-	}
-	return total, nil
 }

@@ -71,7 +71,7 @@ func (r *run) metrics(s *stream, sum collect.Summary) {
 	send := func(name string, value int) { r.sender.Metric(name, s.product, float64(value)) }
 	send(MetricRecords, sum.Records)
 	send(MetricDuplicates, sum.Duplicates)
-	send(MetricLate, sum.Late)
+	send(MetricLate, sum.Late+s.delivery.Late)
 	send(MetricUndated, sum.Undated)
 	send(MetricTruncated, sum.Truncated)
 	if s.err != nil {

@@ -57,6 +57,8 @@ type LastRun struct {
 	// CanConnect and IsCurrent are what the service checks said.
 	CanConnect Judgement `json:"can_connect"`
 	IsCurrent  Judgement `json:"is_current"`
+	// Registry is where the Agent's registry was looked for.
+	Registry string `json:"registry,omitempty"`
 	// Position is where the stream stood at the end; nil where it was not known.
 	Position *audit.Position `json:"position,omitempty"`
 }
@@ -86,7 +88,7 @@ type Judgement struct {
 func (r *run) lastRun(s *stream, before *LastRun, canConnect, isCurrent Judgement) LastRun {
 	sum := s.summary()
 	out := LastRun{Version: lastRunVersion, Program: r.options.Version, Began: r.began.UTC(), Ended: r.options.Now().UTC(),
-		Records: sum.Records, Waiting: s.idle, CanConnect: canConnect, IsCurrent: isCurrent}
+		Records: sum.Records, Waiting: s.idle, Registry: r.registry.path, CanConnect: canConnect, IsCurrent: isCurrent}
 	out.Expires, _ = r.config.Expires()
 	if s.source != nil {
 		out.Requests = s.source.Requests()
@@ -102,6 +104,9 @@ func (r *run) lastRun(s *stream, before *LastRun, canConnect, isCurrent Judgemen
 		out.Outcome = OutcomeDone
 	default:
 		out.Outcome = OutcomeBehind
+	}
+	if before != nil && out.Registry == "" {
+		out.Registry = before.Registry
 	}
 	if before != nil && before.Failure != nil {
 		f := *before.Failure

@@ -11,6 +11,7 @@ import (
 	"atlassian_audit_records/pkg/audit"
 	"atlassian_audit_records/pkg/auth"
 	"atlassian_audit_records/pkg/collect"
+	"atlassian_audit_records/pkg/spool"
 	"atlassian_audit_records/pkg/state"
 )
 
@@ -20,6 +21,9 @@ const (
 	maxWait = 6 * time.Hour
 	// copyAge is the age at which the copy of a state is made anew.
 	copyAge = 6 * time.Hour
+	// maxBatch bounds the bytes that share a commit; so does the size of the spool,
+	// which is looked at between two of them.
+	maxBatch = 4 << 20
 )
 
 // run is one run of one instance.
@@ -36,6 +40,11 @@ type run struct {
 	site    *site
 	cloudID string
 	streams []*stream
+	// registry is what is known of what the Agent has delivered, room what may
+	// still be written, and lowDisk tells that the disk has less than is to be free.
+	registry registry
+	room     room
+	lowDisk  bool
 }
 
 // stream is one product in a run, and what became of it.
@@ -51,6 +60,10 @@ type stream struct {
 	collector *collect.Collector
 	// undelivered is what the Agent has not taken yet; nil where that is not known.
 	undelivered *Undelivered
+	// tracker follows the product's files; nil where it could not. delivery counts
+	// what it did.
+	tracker  *spool.Tracker
+	delivery spool.Outcome
 
 	// busy is true where another run is in progress.
 	busy bool
@@ -76,11 +89,13 @@ type source struct {
 	good   int
 	failed error
 	first  func()
+	// room is asked before each question.
+	room func() error
 }
 
 // Page implements collect.Source.
 func (s *source) Page(ctx context.Context, q audit.Query) (audit.Page, error) {
-	page, err := s.Source.Page(ctx, q)
+	page, err := s.roomy(ctx, q)
 	if s.failed = err; err != nil {
 		return page, err
 	}
@@ -100,8 +115,11 @@ func (r *run) collect(ctx context.Context, soft time.Time) {
 	} else {
 		r.ours = true
 		r.openStates()
+		r.settleDelivery()
 		r.pause()
 		r.openCollectors(ctx)
+		r.renewDelivery(soft)
+		r.lookAtDelivery()
 		r.live(ctx, soft)
 		r.guard(ctx, soft)
 		r.rest(ctx, soft)
@@ -231,28 +249,6 @@ func waiting(until time.Time, reason string) string {
 	return text
 }
 
-// pause stops all products while the spool is full.
-func (r *run) pause() {
-	size, err := r.folders.spooled(r.options)
-	if err != nil {
-		r.fail(err)
-		return
-	}
-	r.sender.Metric(MetricSpoolSize, "", float64(size))
-	if size < r.config.SpoolMaxSize {
-		return
-	}
-	text := withCode(fmt.Sprintf("collection is paused: the spool in %s holds %d bytes, and spool_max_size is %s: see in `datadog-agent status` that the Agent "+
-		"delivers its logs, move away the files that it has delivered, or raise spool_max_size; nothing is lost: Atlassian keeps the records",
-		r.folders.base, size, sized(r.config.SpoolMaxSize)), CodeSpoolFull)
-	r.report.Warning(text)
-	for _, s := range r.streams {
-		if s.ready() {
-			s.idle, s.paused = text, true
-		}
-	}
-}
-
 // openCollectors completes what the last run left behind. Without a product
 // that may be asked about, nothing is sent.
 func (r *run) openCollectors(ctx context.Context) {
@@ -295,6 +291,7 @@ func (r *run) openCollector(s *stream) (err error) {
 	}
 	s.source = &source{
 		Source: r.site.client.Source(s.product, r.cloudID, s.before.Route),
+		room:   r.hasRoom,
 		first:  func() { s.collector.SetSite(r.cloudID, s.source.Route()) },
 	}
 	s.collector, err = collect.Open(collect.Options{
@@ -308,6 +305,7 @@ func (r *run) openCollector(s *stream) (err error) {
 		ReconcileWindow:   r.config.ReconcileWindow,
 		ReconcileInterval: r.config.ReconcileInterval,
 		PageSize:          r.options.PageSize,
+		BatchSize:         int(min(maxBatch, r.config.SpoolMaxSize/16)),
 		Mark:              func(resume int64) error { return state.Mark(s.files, resume, r.options.Now()) },
 	}, s.store, dir, s.source)
 	if err != nil {
@@ -417,6 +415,8 @@ func (r *run) settle(s *stream, err error) {
 	var answer *atlassian.Error
 	isAnswer := errors.As(err, &answer)
 	switch {
+	case errors.Is(err, errNoRoom):
+		r.filled()
 	case wait && isAnswer && (answer.Product == "" || answer.Code == auth.CodeTokenWait):
 		for _, other := range r.streams { // it is about the whole site
 			if other.ready() {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"atlassian_audit_records/pkg/audit"
+	"atlassian_audit_records/pkg/spool"
 	"atlassian_audit_records/pkg/state"
 )
 
@@ -83,6 +84,13 @@ type Span struct {
 type Undelivered struct {
 	Bytes      int64   `json:"bytes"`
 	AgeSeconds float64 `json:"age_seconds"`
+	// DeliveredTo is up to when everything collected is delivered; nil where that
+	// is up to the newest record.
+	DeliveredTo *time.Time `json:"delivered_to"`
+	// TakenOut is the part of Bytes that is about to be spooled again as late, and
+	// GivenUp are the names of files whose end was never acknowledged.
+	TakenOut int64    `json:"taken_out,omitempty"`
+	GivenUp  []string `json:"given_up,omitempty"`
 }
 
 // Wait is until when Atlassian is not asked, and why.
@@ -245,12 +253,42 @@ func productStatus(c *Config, f folders, p audit.Product, now time.Time) (s Prod
 		s.Failure = last.Failure
 		s.CanConnect, s.IsCurrent = &last.CanConnect, &last.IsCurrent
 	}
+	if s.Undelivered, err = undeliveredOf(c, p, now); err != nil {
+		return s, found, err
+	}
 	s.toDo(c, k, last, now)
 	found.route = k.position.Route
 	if last != nil {
 		found.expires = last.Expires
 	}
 	return s, found, nil
+}
+
+// undeliveredOf is nil where it is not known what the Agent has delivered.
+func undeliveredOf(c *Config, p audit.Product, now time.Time) (*Undelivered, error) {
+	d, err := DeliveryOf(c, p, now)
+	if err != nil {
+		return nil, err
+	}
+	return undeliveredFrom(d.Standing, now), nil
+}
+
+// undeliveredFrom is nil where it is not known what the Agent has delivered.
+func undeliveredFrom(d spool.Standing, now time.Time) *Undelivered {
+	if !d.Known {
+		return nil
+	}
+	out := &Undelivered{Bytes: d.Bytes, TakenOut: d.TakenOut}
+	if !d.Since.IsZero() {
+		out.AgeSeconds = max(0, now.Sub(d.Since).Seconds())
+	}
+	if !d.Oldest.IsZero() {
+		out.DeliveredTo = &d.Oldest
+	}
+	for _, g := range d.GivenUp {
+		out.GivenUp = append(out.GivenUp, g.Name)
+	}
+	return out
 }
 
 // place tells where a stream stands.

@@ -78,6 +78,11 @@ func ensureFolder(fsys FS, path string) error {
 	} else if !errors.Is(err, fs.ErrExist) {
 		return failed("make the folder", path, err)
 	}
+	return checkFolder(fsys, path)
+}
+
+// checkFolder makes sure that a folder is a real one, and its owner's alone.
+func checkFolder(fsys FS, path string) error {
 	info, err := fsys.Lstat(path)
 	switch {
 	case err != nil:

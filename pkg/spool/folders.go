@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -84,10 +85,15 @@ func stem(name string) string { return strings.TrimSuffix(name, suffix) }
 // list is what is in a folder, in the order of names, as far as parse knows the
 // name. A folder that is not there is empty.
 func list(fsys FS, folder string, parse func(name string, e *entry) bool) ([]entry, error) {
-	entries, err := fsys.ReadDir(folder)
+	// What is found there may be moved or removed.
+	err := checkFolder(fsys, folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	entries, err := fsys.ReadDir(folder)
 	if err != nil {
 		return nil, failed("list the folder", folder, err)
 	}
@@ -242,6 +248,45 @@ func (f Folders) Held(fsys FS, offsets Offsets) (int64, error) {
 		held += e.size
 	}
 	return held, err
+}
+
+// Left are the streams that nothing was written for since a moment, and that have
+// files in the spool or taken out of it.
+func (f Folders) Left(fsys FS, since time.Time) ([]Owner, error) {
+	entries, err := f.spooled(fsys)
+	if err != nil {
+		return nil, err
+	}
+	out, err := f.takenOut(fsys)
+	if err != nil {
+		return nil, err
+	}
+	entries = append(entries, out...)
+	old := func(e entry) bool { return e.changed.Before(since) && e.born().Before(since) }
+	if !slices.ContainsFunc(entries, old) {
+		return nil, nil // as nearly always
+	}
+	left := map[Owner]bool{}
+	for _, e := range entries {
+		owner, ok, err := ownerOf(fsys, e.path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if ok {
+			was, seen := left[owner]
+			left[owner] = old(e) && (was || !seen)
+		}
+	}
+	var owners []Owner
+	for owner, all := range left {
+		if all {
+			owners = append(owners, owner)
+		}
+	}
+	slices.SortFunc(owners, func(a, b Owner) int {
+		return cmp.Or(strings.Compare(a.Home, b.Home), strings.Compare(string(a.Product), string(b.Product)))
+	})
+	return owners, nil
 }
 
 // MakeRoom removes delivered files of these sources, the oldest first, until

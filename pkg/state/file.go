@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -108,6 +109,17 @@ func openOld(path string, flag int) (*os.File, error) {
 
 // lockStep is the pause between two attempts at a lock.
 const lockStep = 10 * time.Millisecond
+
+// Lock takes the lock of a state that need not be there, for who sees to what
+// belongs to the stream without collecting it. Closing the answer gives it back.
+// ErrBusy says that a run holds it.
+func Lock(f Files) (io.Closer, error) {
+	lock, err := takeLock(f.State+".lock", 0)
+	if err != nil {
+		return nil, fmt.Errorf("lock the state %s: %w", f.State, err)
+	}
+	return lock, nil
+}
 
 // takeLock locks the file at path, which is made where there is none and stays
 // for ever: a lock file that is removed locks nobody out. ErrBusy says that
