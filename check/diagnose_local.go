@@ -37,6 +37,12 @@ func (d *diagnosis) spool() {
 		d.fail(step, CodeSpoolFull, text+": collection is paused", "")
 		return
 	}
+	least := d.instances[0].Config.SpoolMinFree
+	free, err := d.o.withDefaults().FreeSpace(agent.Base(d.runPath()))
+	if err == nil && free < least { // where it cannot be asked, there is no folder yet
+		d.fail(step, CodeDiskFull, fmt.Sprintf("%d bytes are free on the disk, and spool_min_free is %s: collection is paused", free, sized(least)), "")
+		return
+	}
 	d.pass(step, "%s", text)
 }
 

@@ -208,7 +208,7 @@ func TestDiagnoseFindsEachFailure(t *testing.T) {
 	t.Parallel()
 	elsewhere := map[string]string{ // where the cross is, if not among the steps towards a record
 		atlassian.CodeCloudID: "site", atlassian.CodeDNS: "dns", atlassian.CodeNetwork: "connection", atlassian.CodeTLS: "tls",
-		atlassian.CodeProxy: "proxy", auth.CodeTokenStore: "folders",
+		atlassian.CodeProxy: "proxy", auth.CodeTokenStore: "folders", CodeDiskFull: "spool",
 	}
 	for _, row := range failures() {
 		name := row.code
