@@ -22,6 +22,9 @@ type DataCenter struct {
 	// has the resources that were there before: /rest/api/2/auditing/record and
 	// /rest/api/audit.
 	Old bool
+	// NoManifest closes the manifest of the application links, as administrators
+	// may.
+	NoManifest bool
 	// BaseURL is what the program believes its origin to be: behind a proxy not
 	// the one that it is reached by. "http://internal.example.com:8080" by default.
 	BaseURL string
@@ -31,6 +34,33 @@ type DataCenter struct {
 }
 
 const eventsPath = "/rest/auditing/1.0/events"
+
+// What a product says of itself to anybody: the manifest of its application
+// links, and Jira's server info.
+const (
+	manifestPath   = "/rest/applinks/1.0/manifest"
+	serverInfoPath = "/rest/api/2/serverInfo"
+)
+
+// serverInfo answers either. Version is made up; the shapes are the real ones.
+func (d *DataCenter) serverInfo(i RequestInfo) reply {
+	version := map[bool]map[string]string{
+		false: {Jira: "10.3.2", Confluence: "9.2.1"}, true: {Jira: "8.5.1", Confluence: "7.4.0"},
+	}[d.Old][i.Product]
+	base := d.BaseURL + d.Paths[i.Product]
+	if strings.HasSuffix(i.Path, serverInfoPath) {
+		return jsonReply(http.StatusOK, map[string]any{
+			"baseUrl": base, "version": version, "deploymentType": "Server", "serverTitle": "Simulated Jira",
+		})
+	}
+	if d.NoManifest {
+		return htmlReply(http.StatusNotFound, "<html><head><title>Oops, you've found a dead link.</title></head></html>")
+	}
+	return jsonReply(http.StatusOK, map[string]any{
+		"id": "11223344-a1b2-3c33-8d44-5566778899aa", "name": "Simulated", "typeId": i.Product, "version": version,
+		"url": base, "iconUrl": base + "/favicon.ico", "publicSignup": false,
+	})
+}
 
 func (d *DataCenter) withDefaults() *DataCenter {
 	if d == nil {
@@ -82,6 +112,8 @@ func (d *DataCenter) identify(i *RequestInfo) {
 			i.Product, i.Kind = product, KindAudit
 		case rest == "/login.jsp" || rest == "/login.action":
 			i.Kind = KindLogin
+		case rest == manifestPath, rest == serverInfoPath && product == Jira:
+			i.Product, i.Kind = product, KindServerInfo
 		case i.Product == "":
 			i.Product = product
 		}
@@ -114,6 +146,9 @@ func (s *Server) SolveCaptcha() {
 func (s *Server) dataCenterReply(r *http.Request, i RequestInfo) reply {
 	if i.Kind == KindLogin {
 		return htmlReply(http.StatusOK, loginPage)
+	}
+	if i.Kind == KindServerInfo {
+		return s.o.DataCenter.serverInfo(i)
 	}
 	if i.Kind != KindAudit {
 		return htmlReply(http.StatusNotFound, "<html><head><title>Oops, you've found a dead link.</title></head></html>")

@@ -29,6 +29,7 @@ const (
 	KindResources   Kind = "resources"   // the sites that a bearer token reaches
 	KindToken       Kind = "token"       // the authorisation server's token endpoint
 	KindAuthorize   Kind = "authorize"   // the page on which a person consents
+	KindServerInfo  Kind = "server_info" // what a Data Center is, told to anybody
 	KindLogin       Kind = "login"       // the page that people sign in on
 	KindOther       Kind = "other"       // anything else: 404 or 501
 )
