@@ -1,6 +1,8 @@
 package check
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"regexp"
@@ -111,4 +113,25 @@ func (s *section) site() *url.URL {
 		return nil
 	}
 	return u
+}
+
+// anyAddress reads an address of Atlassian's that a person copied from a browser:
+// scheme, host and path, of which the scheme may be left out.
+func anyAddress(text string) (*url.URL, error) {
+	text = strings.TrimSpace(text)
+	if text != "" && !strings.Contains(text, "://") {
+		text = "https://" + text
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return nil, errors.New("this is not an address, such as https://example.atlassian.net")
+	case u.User != nil:
+		return nil, errors.New("the address must not hold a user name or password")
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return nil, errors.New("the address must begin with https://: over anything else the credential could be read on the way")
+	case u.Port() == "" && !strings.Contains(u.Hostname(), ".") && !isLoopback(u.Hostname()):
+		return nil, fmt.Errorf("this is not a full host name: write it like https://%s.atlassian.net", u.Hostname())
+	}
+	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host), Path: u.Path}, nil
 }

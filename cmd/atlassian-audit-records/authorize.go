@@ -80,16 +80,23 @@ func newAuthorizeCommand(io stdio) *cobra.Command {
 
 // wanted are the products of --products.
 func (f authorizeFlags) wanted(command string) ([]audit.Product, error) {
-	var out []audit.Product
-	for _, p := range f.products {
-		product := audit.Product(strings.ToLower(strings.TrimSpace(p)))
-		if product != audit.Jira && product != audit.Confluence {
-			return nil, &usageError{reason: fmt.Sprintf("there is no product %q to consent for: there are jira and confluence", p), next: command + " --help"}
-		}
-		out = append(out, product)
-	}
 	if f.port < 0 || f.port > 65535 || f.timeout <= 0 {
 		return nil, &usageError{reason: "--port must be from 0 to 65535, and --timeout more than 0", next: command + " --help"}
+	}
+	return productsOf(f.products, command)
+}
+
+// productsOf reads the names of products that a person wrote.
+func productsOf(words []string, command string) ([]audit.Product, error) {
+	var out []audit.Product
+	for _, w := range words {
+		product := audit.Product(strings.ToLower(strings.TrimSpace(w)))
+		if product != audit.Jira && product != audit.Confluence {
+			return nil, &usageError{reason: fmt.Sprintf("there is no product %q: there are jira and confluence", w), next: command + " --help"}
+		}
+		if !slices.Contains(out, product) {
+			out = append(out, product)
+		}
 	}
 	return out, nil
 }
@@ -265,8 +272,14 @@ func (f authorizeFlags) answer(ctx context.Context, io stdio, ask *console, back
 	}
 }
 
-// told is an error whose sentence says all: what to do next, and its code.
-func told(err error) error { return errors.New(check.Sentence(err)) }
+// told is an error whose sentence says all: what to do next, and its code where
+// it has one of its own.
+func told(err error) error {
+	if check.CodeOf(err) == check.CodeMachine {
+		return err
+	}
+	return errors.New(check.Sentence(err))
+}
 
 func sentenceCase(s string) string {
 	if s == "" {

@@ -47,7 +47,9 @@ type talk struct {
 // talkTo starts the program with a pipe to its input.
 func talkTo(t *testing.T, env []string, args ...string) *talk {
 	t.Helper()
-	k := &talk{t: t, cmd: exec.CommandContext(t.Context(), os.Args[0], args...)}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // it may wait for a question that never comes
+	t.Cleanup(cancel)
+	k := &talk{t: t, cmd: exec.CommandContext(ctx, os.Args[0], args...)}
 	k.cmd.Env = append(append(os.Environ(), asProgram+"=1", "DISPLAY=", "WAYLAND_DISPLAY="), env...)
 	var err error
 	if k.in, err = k.cmd.StdinPipe(); err != nil {
@@ -309,7 +311,7 @@ func TestAuthorizeIsForInstancesThatNeedIt(t *testing.T) {
 		{"an instance with another credential", []string{"--conf", s.conf("")}, 1, "Error: no instance of the configuration has auth.type oauth"},
 		{"two sites", []string{"--conf", s.oauthConf("secret-1", "  - site: https://two.atlassian.net", "    auth: {type: oauth, client_id: x, client_secret: y1234}")}, 1,
 			"Error: the configuration has several sites with auth.type oauth, and a consent is for one: choose it with --site, of " + s.host + ", two.atlassian.net\n"},
-		{"a product that there is not", []string{"--products", "bitbucket"}, 2, "Error: there is no product \"bitbucket\" to consent for: there are jira and confluence\n"},
+		{"a product that there is not", []string{"--products", "bitbucket"}, 2, "Error: there is no product \"bitbucket\": there are jira and confluence\n"},
 		{"no time", []string{"--timeout", "0"}, 2, "Error: --port must be from 0 to 65535, and --timeout more than 0\n"},
 		{"a port that is none", []string{"--port", "70000"}, 2, "Error: --port must be from 0 to 65535, and --timeout more than 0\n"},
 		{"a configuration that is wrong", []string{"--conf", filepath.FromSlash(configs + "invalid-interval.yaml")}, 1, "error: invalid-interval.yaml:8: "},

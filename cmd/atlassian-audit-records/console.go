@@ -20,6 +20,8 @@ type console struct {
 	out io.Writer
 	// terminal is nil where the input is none.
 	terminal *os.File
+	// asked counts the questions.
+	asked int
 }
 
 func newConsole(io stdio) *console {
@@ -35,6 +37,7 @@ var errNoAnswer = errors.New("the input ended before this question was answered:
 
 // line asks for one line, without the blanks around it.
 func (c *console) line(ctx context.Context, question string) (string, error) {
+	c.asked++
 	fmt.Fprint(c.out, question)
 	return await(ctx, func() (string, error) {
 		text, err := c.in.ReadString('\n')
@@ -52,12 +55,21 @@ func (c *console) line(ctx context.Context, question string) (string, error) {
 	}, func() {})
 }
 
+// orLine is what is known already, or else the answer.
+func (c *console) orLine(ctx context.Context, known, question string) (string, error) {
+	if known != "" {
+		return known, nil
+	}
+	return c.line(ctx, question)
+}
+
 // secret asks for a secret, which a terminal does not show.
 func (c *console) secret(ctx context.Context, question string) (auth.Secret, error) {
 	if c.terminal == nil {
 		text, err := c.line(ctx, question)
 		return auth.Secret(text), err
 	}
+	c.asked++
 	fmt.Fprint(c.out, question)
 	fd := int(c.terminal.Fd())
 	before, err := term.GetState(fd)

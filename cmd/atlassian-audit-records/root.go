@@ -35,6 +35,7 @@ func commands() []func(stdio) *cobra.Command {
 		newRunCommand,
 		newStatusCommand,
 		newValidateCommand,
+		newSetupCommand,
 		newAuthorizeCommand,
 		newDiagnoseCommand,
 		newSimulateCommand,
