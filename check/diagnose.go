@@ -104,7 +104,7 @@ func Diagnose(ctx context.Context, o DiagnoseOptions) Diagnosis {
 		d.site(ctx, in)
 	}
 	if d.file == nil {
-		for _, name := range []string{"dns", "connection", "proxy", "tls", "clock", "site", "token", "scopes", "permission", "plan", "record"} {
+		for _, name := range siteSteps {
 			d.skip(Step{Name: name}, "the configuration is not valid")
 		}
 	}

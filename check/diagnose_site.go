@@ -59,7 +59,7 @@ func (d *diagnosis) site(ctx context.Context, in Instance) {
 	s, err := newSite(p.c, o, foldersOf(p.c.RunPath, p.c.Host()).base)
 	if err != nil {
 		d.fail(p.step("connection"), CodeMachine, err.Error(), "correct the option that it names")
-		p.skipFrom("proxy", "no connection can be made")
+		p.skipFrom("tls", "no connection can be made")
 		return
 	}
 	p.site = s
@@ -83,7 +83,7 @@ func (d *diagnosis) site(ctx context.Context, in Instance) {
 }
 
 // siteSteps are the steps about one instance, in their order.
-var siteSteps = append([]string{"dns", "connection", "proxy", "tls", "clock", "site"}, recordSteps...)
+var siteSteps = append([]string{"dns", "connection", "tls", "proxy", "clock", "site"}, recordSteps...)
 
 // skipFrom skips the steps from one on.
 func (p *inquiry) skipFrom(name, why string) {
@@ -153,8 +153,8 @@ func (p *inquiry) hop(ctx context.Context, u *url.URL, optional bool) hop {
 func (p *inquiry) hosts(ctx context.Context) bool {
 	p.dns()
 	p.connection()
-	p.proxy()
 	p.tls()
+	p.proxy()
 	p.clock(ctx)
 	return !slices.ContainsFunc(p.hops, func(h hop) bool { return h.err != nil && !h.optional })
 }
@@ -259,7 +259,7 @@ func (p *inquiry) tls() {
 	case len(parts) == 0 && p.c.Site.Scheme == "http":
 		p.d.pass(s, "not used: the site is %s on this machine", p.c.Site.Scheme+"://")
 	case len(parts) == 0:
-		p.d.skip(s, "no host was connected to")
+		p.d.skip(s, "there was no connection to a host")
 	case !p.c.TLS.Verify:
 		p.d.warn(s, atlassian.CodeTLS, "certificates are not verified (tls_verify: false): "+strings.Join(parts, "; "), "set tls_ca_cert instead")
 	default:
