@@ -30,7 +30,7 @@ func appendAttributes(dst []byte, t *tokens) []byte {
 		dst = appendAttribute(dst, `"email":`, t.email)
 		dst = append(dst[:len(dst)-1], `},`...)
 	}
-	dst = appendAddress(dst, t.address, t.inside)
+	dst = appendAddress(dst, t)
 	if t.action == nil && t.category == nil {
 		return dst
 	}
@@ -198,12 +198,24 @@ func tellsFailure(slug []byte) bool {
 // the token lists the first public one, or, inside, the first one; nothing
 // where there is none. A private address would stand for Atlassian's own
 // machines, be the same for everybody, and have no place on a map.
-func appendAddress(dst, token []byte, inside bool) []byte {
-	if len(token) < 2 || token[0] != '"' {
+func appendAddress(dst []byte, t *tokens) []byte {
+	const begin = `"network":{"client":{"ip":"`
+	if t.client != nil {
+		return append(append(append(dst, begin...), t.client...), `"}},`...)
+	}
+	first, ok := pickAddress(t.address, t.inside)
+	if !ok {
 		return dst
 	}
+	return append(first.AppendTo(append(dst, begin...)), `"}},`...)
+}
+
+// pickAddress is the address that stands for the client.
+func pickAddress(token []byte, inside bool) (first netip.Addr, ok bool) {
+	if len(token) < 2 || token[0] != '"' {
+		return netip.Addr{}, false
+	}
 	list := decodeString(token)
-	var first netip.Addr
 	for len(list) > 0 {
 		var one []byte
 		if i := bytes.IndexByte(list, ','); i >= 0 {
@@ -211,23 +223,16 @@ func appendAddress(dst, token []byte, inside bool) []byte {
 		} else {
 			one, list = list, nil
 		}
-		a, ok := parseAddress(one)
-		if !ok {
-			continue
-		}
-		if isPublic(a) {
-			first = a
-			break
-		}
-		if inside && !first.IsValid() && !a.IsUnspecified() {
+		a, valid := parseAddress(one)
+		switch {
+		case !valid:
+		case isPublic(a):
+			return a, true
+		case inside && !first.IsValid() && !a.IsUnspecified():
 			first = a
 		}
 	}
-	if !first.IsValid() {
-		return dst
-	}
-	dst = append(dst, `"network":{"client":{"ip":"`...)
-	return append(first.AppendTo(dst), `"}},`...)
+	return first, first.IsValid()
 }
 
 // parseAddress reads one address as proxies write it: with white space around

@@ -25,7 +25,10 @@ type Facts struct {
 // record, nil where there is none.
 type tokens struct {
 	id, name, email, address, action, category []byte
-	inside                                     bool
+	// client is what network.client.ip is to be, where that is not worked out
+	// from address: it holds nothing that JSON would escape.
+	client []byte
+	inside bool
 }
 
 // tokens takes the facts out of the record.

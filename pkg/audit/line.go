@@ -28,6 +28,8 @@ type LineOptions struct {
 	Tags    []string
 	// NowMillis is the moment of spooling, which decides whether a record is late.
 	NowMillis int64
+	// Redact takes things out of the record; nil takes nothing.
+	Redact *Redaction
 }
 
 // LineInfo is what became of a record on its way into a line.
@@ -44,11 +46,11 @@ type LineInfo struct {
 // holds no other line break.
 //
 // The record's fields come first, in their order and with their values
-// unchanged to the byte, white space between tokens aside; then timestamp
-// (epoch milliseconds), ddsource, service, ddtags, Datadog's standard
-// attributes usr, network and evt (see appendAttributes), and atlassian. A field
-// whose name, decoded, is one of these or "message" becomes
-// atlassian.record.<name>.
+// unchanged to the byte, white space between tokens aside, unless a Redaction
+// asks for something else; then timestamp (epoch milliseconds), ddsource,
+// service, ddtags, Datadog's standard attributes usr, network and evt (see
+// appendAttributes), and atlassian. A field whose name, decoded, is one of these
+// or "message" becomes atlassian.record.<name>.
 // Repeated names stay repeated. Bytes that are not UTF-8 stay as they are: the
 // value is Atlassian's, and the Agent replaces them when it sends.
 //
@@ -71,6 +73,9 @@ func appendLine(dst []byte, r Record, recordID string, o LineOptions, limit int)
 
 	start := len(dst)
 	facts := r.tokens()
+	if o.Redact != nil {
+		r.Raw, facts = o.Redact.apply(r, facts)
+	}
 	out, moved, ok := appendFields(append(dst, '{'), r.Raw, drop)
 	if !ok {
 		out, moved = append(out[:start], '{'), nil
