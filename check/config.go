@@ -54,6 +54,8 @@ type Config struct {
 	// Timeout bounds one request.
 	Timeout time.Duration
 
+	// Redact is what is taken out of records.
+	Redact Redact
 	// Tags are the instance's, as written.
 	Tags []string
 	// Service is empty where each product has its default.
@@ -94,7 +96,11 @@ func (c *Config) Host() string {
 
 // Secrets are the values that must not appear in any output, for redaction.
 func (c *Config) Secrets() []string {
-	return append(c.Auth.secrets(), c.Proxy.secrets()...)
+	out := append(c.Auth.secrets(), c.Proxy.secrets()...)
+	if p := c.Redact.Passphrase.Reveal(); p != "" {
+		out = append(out, p)
+	}
+	return out
 }
 
 // Env is what a configuration depends on besides its text. The zero value
@@ -249,6 +255,7 @@ func parseInstance(init *section, sh shared, node *yaml.Node, path string, env E
 	}
 	c.Products = s.products()
 	c.Auth = s.auth(env)
+	c.Redact = s.redact()
 	if c.Auth.Type == OAuth && c.Interval > renewInterval {
 		s.warnf("min_collection_interval", "is longer than %s: where the answer to a renewal of the consent's tokens is lost, it can be had again for ten minutes only, and then a person has to consent anew",
 			spanned(renewInterval))

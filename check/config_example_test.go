@@ -43,6 +43,7 @@ func filledIn(t *testing.T, authType string, without ...string) string {
 		"<KEY_1>:<VALUE_1>", "team:security", "<KEY_2>:<VALUE_2>", "env:prod",
 		"<CA_CERT_PATH>", "/etc/datadog-agent/ca.pem", "<CERT_PATH>", "/etc/datadog-agent/cert.pem", "<PRIVATE_KEY_PATH>", "/etc/datadog-agent/key.pem",
 		"ENC[atlassian_token]", "token-secret-3", "ENC[atlassian_client_secret]", "client-secret-4",
+		"ENC[atlassian_redact_passphrase]", "redact-secret-passphrase-5",
 		"/etc/datadog-agent/atlassian_client_secret", "/etc/datadog-agent/atlassian_secret",
 		"type: api_token", "type: "+authType,
 	).Replace(text)
@@ -186,7 +187,7 @@ func TestTheAgentsScrubberHidesEverySecretButALiteralClientSecret(t *testing.T) 
 	}
 	for how, scrubbed := range map[string]string{"ScrubBytes": string(asBytes), "ScrubYaml": string(asYAML)} {
 		for secret, wantShown := range map[string]bool{
-			"proxy-secret-1": false, "proxy-secret-2": false, "token-secret-3": false, "client-secret-4": true,
+			"proxy-secret-1": false, "proxy-secret-2": false, "token-secret-3": false, "client-secret-4": true, "redact-secret-passphrase-5": false,
 		} {
 			if !strings.Contains(string(text), secret) {
 				t.Fatalf("%s is not in the text", secret)

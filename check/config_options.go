@@ -14,6 +14,7 @@ const (
 	instanceSection sectionKind = "instances"
 	authSection     sectionKind = "auth"
 	proxySection    sectionKind = "proxy"
+	redactSection   sectionKind = "redact"
 )
 
 // options are the names that each section knows. Those of the Agent are its
@@ -47,7 +48,7 @@ func optionsOf(kind sectionKind) options {
 	case instanceSection:
 		return options{
 			ours: []string{"auth", "auth_server", "deployment", "empty_default_hostname", "gateway", "initial_lookback", "lookback",
-				"min_collection_interval", "products", "proxy", "reconcile_interval", "reconcile_window", "service",
+				"min_collection_interval", "products", "proxy", "reconcile_interval", "reconcile_window", "redact", "service",
 				"service_checks", "site", "skip_proxy", "tags", "timeout", "tls_ca_cert", "tls_cert", "tls_private_key", "tls_verify"},
 			agents: []string{"ad_identifiers", "debug_metrics", "disable_generic_tags", "enable_legacy_tags_normalization", "loader",
 				"metric_patterns", "name", "namespace", "no_index", "run_once"},
@@ -60,6 +61,8 @@ func optionsOf(kind sectionKind) options {
 		}
 	case proxySection:
 		return options{ours: []string{"http", "https", "no_proxy"}}
+	case redactSection:
+		return options{ours: []string{"drop", "hash", "hash_passphrase"}}
 	}
 	return options{}
 }

@@ -285,6 +285,10 @@ func (r *run) openCollectors(ctx context.Context) {
 }
 
 func (r *run) openCollector(s *stream) (err error) {
+	redaction, err := r.config.Redact.redaction()
+	if err != nil {
+		return fmt.Errorf("redact: %w", err)
+	}
 	dir, err := r.folders.spool(s.product, r.options)
 	if err != nil {
 		return err
@@ -298,6 +302,7 @@ func (r *run) openCollector(s *stream) (err error) {
 		Stream:            audit.Stream{Site: r.config.Host(), CloudID: r.cloudID, Product: s.product},
 		Service:           r.config.Service,
 		Tags:              r.config.Tags,
+		Redact:            redaction,
 		Now:               r.options.Now,
 		ServerNow:         r.site.client.Now,
 		InitialLookback:   r.config.InitialLookback,

@@ -160,7 +160,7 @@ func (c *Collector) land() error {
 // a batch is on its way.
 func (c *Collector) write(b *batch) error {
 	for _, f := range b.long {
-		if err := c.spool.Keep(audit.RecordID(c.o.Stream, f.record, f.occurrence), f.record.Raw); err != nil {
+		if err := c.spool.Keep(audit.RecordID(c.o.Stream, f.record, f.occurrence), c.o.Redact.Raw(f.record)); err != nil {
 			return fmt.Errorf("keep a record that is too long for one log line: %w", err)
 		}
 	}
@@ -210,7 +210,7 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 	}
 	b := c.open()
 	emitted := make([]audit.Seen, 0, len(out)+len(goneOnes))
-	o := audit.LineOptions{Stream: c.o.Stream, Service: c.o.Service, Tags: c.o.Tags, NowMillis: c.o.Now().UnixMilli()}
+	o := audit.LineOptions{Stream: c.o.Stream, Service: c.o.Service, Tags: c.o.Tags, NowMillis: c.o.Now().UnixMilli(), Redact: c.o.Redact}
 	for _, f := range out {
 		emitted = append(emitted, f.record.Seen())
 		if also, ok := f.record.Alias(); ok {

@@ -54,6 +54,8 @@ type Options struct {
 	// Service and Tags are for the log lines.
 	Service string
 	Tags    []string
+	// Redact takes things out of records before they are written; nil takes nothing.
+	Redact *audit.Redaction
 	// Now is this machine's clock; ServerNow is the same as far as possible
 	// corrected by Atlassian's. Both are needed.
 	Now       func() time.Time
