@@ -87,6 +87,7 @@ func TestMetricsAreNamedAsDatadogWants(t *testing.T) {
 // TestTheAgentsLogGoesOutAsLogLines is not parallel: the Agent's module is one
 // for the whole process.
 func TestTheAgentsLogGoesOutAsLogLines(t *testing.T) {
+	SetupLog(&Recorder{}, "off") // takes what the module kept of runs before this test
 	logAll := func() {
 		log.Trace("one")
 		log.Debugf("%s", "two")
