@@ -76,7 +76,7 @@ func TestACredentialThatEndsIsTold(t *testing.T) {
 					t.Errorf("warnings: %v", rec.Warnings)
 				}
 				at, _ := c.Expires()
-				if left, ok := metric(rec, MetricExpiresIn, ""); !ok || left != at.Sub(time.Now()).Seconds() {
+				if left, ok := metric(rec, MetricExpiresIn, ""); !ok || left != time.Until(at).Seconds() {
 					t.Errorf("the metric says %v, which is %t", left, ok)
 				}
 			})

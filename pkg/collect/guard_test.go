@@ -74,10 +74,12 @@ func TestWithheldRecordsAreToldAndDelivered(t *testing.T) {
 				if err := m.exactly(); err != nil {
 					t.Error("what the probe showed was not delivered:", err)
 				}
-				// It stays so, beyond the hour after which missing records count as purged.
-				for range 3 {
+				// It stays so, whether more come or not.
+				for n := range 4 {
 					pass(40 * time.Minute)
-					m.site.add(2, time.Second, 0)
+					if n == 1 {
+						m.site.add(2, time.Second, 0)
+					}
 					out, err := m.run()
 					must(t, err)
 					if out.HiddenSince == 0 {
@@ -157,6 +159,65 @@ func TestAProbeThatFailsIsAnErrorOfAsking(t *testing.T) {
 			t.Errorf("%v, %+v", err, out.position)
 		}
 	})
+}
+
+// TestARecordThatComesMeanwhileIsNotWithheld: it arrives after the newest were
+// asked for with dates, and before they are asked for without.
+func TestARecordThatComesMeanwhileIsNotWithheld(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, m *machine) {
+		came := false
+		m.site.OnRequest(func(i atlassiantest.RequestInfo) {
+			if isProbe(i) && !came {
+				came = true
+				m.site.add(2, time.Second, 0)
+			}
+		})
+		out, err := m.run()
+		must(t, err)
+		if !came || out.HiddenSince != 0 {
+			t.Errorf("a probe: %t, an alarm: %t", came, out.HiddenSince != 0)
+		}
+		_, err = m.settle()
+		must(t, err)
+		must(t, m.exactly())
+	})
+}
+
+// TestWhatIsShownWithoutDatesWasNotPurged: the oldest record of the look-back is
+// no longer shown with dates, and the ones after it are. It is not forgotten after
+// an hour, as it would be had it been purged.
+func TestWhatIsShownWithoutDatesWasNotPurged(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC).UnixMilli()
+	minute := time.Minute.Milliseconds()
+	for _, purged := range []bool{false, true} {
+		l := &life{now: start}
+		for _, ago := range []int64{12, 6, 1} {
+			l.add(start - ago*minute)
+		}
+		if _, err := l.run(); err != nil {
+			t.Fatal(err)
+		}
+		if l.hidden = l.times[0]; purged {
+			l.times = l.times[1:]
+		}
+		believed := false
+		for n := range int64(20) {
+			l.now = start + (n+1)*10*minute
+			sum, err := l.run()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if withheld := sum.HiddenSince != 0; withheld == purged {
+				t.Errorf("purged: %t, after %d minutes withheld: %t", purged, (n+1)*10, withheld)
+			}
+			believed = believed || sum.LiveDone
+		}
+		if believed != purged {
+			t.Errorf("purged: %t, counted as purged: %t", purged, believed)
+		}
+	}
 }
 
 // calendar says whether a site speaks in an hour, given by its number since a
@@ -279,8 +340,9 @@ type life struct {
 	// times of the records, ascending: a record's number is its id.
 	times []int64
 	// hideFrom: questions with dates show nothing dated from then on; 0 for all.
-	hideFrom int64
-	probes   int
+	// hidden: nor what was dated at that very moment.
+	hideFrom, hidden int64
+	probes           int
 
 	position audit.Position
 	batch    *audit.Batch
@@ -347,7 +409,7 @@ func (l *life) Page(_ context.Context, q audit.Query) (audit.Page, error) {
 		if ms < q.From {
 			break
 		}
-		if q.Bounded && ms > q.To || dated && l.hideFrom != 0 && ms >= l.hideFrom {
+		if q.Bounded && ms > q.To || dated && (l.hideFrom != 0 && ms >= l.hideFrom || ms == l.hidden) {
 			continue
 		}
 		if skip > 0 {
