@@ -115,11 +115,15 @@ func (k *talk) press() (landing string) {
 	if m == nil {
 		k.t.Fatalf("no address in %q", k.said.String())
 	}
-	landing, err := atlassiantest.AtConsentPage(k.t.Context(), http.DefaultClient, m[1])
+	landing, err := atlassiantest.AtConsentPage(k.t.Context(), browser(), m[1])
 	if err != nil {
 		k.t.Fatal(err)
 	}
 	return landing
+}
+
+func browser() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 }
 
 // browse goes where the browser would.
@@ -129,7 +133,7 @@ func browse(t *testing.T, address string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	resp, err := browser().Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -201,7 +201,7 @@ func TestAConsentOutlivesWhatGoesWrongOnTheWay(t *testing.T) {
 	t.Parallel()
 	die := func() error { panic("kill -9") }
 	cut := func() error { return errCut }
-	for name, make := range map[string]func(*consented) breaking{
+	for name, broken := range map[string]func(*consented) breaking{
 		"nothing goes wrong":                        func(*consented) breaking { return breaking{} },
 		"it dies before the request":                func(*consented) breaking { return breaking{before: die} },
 		"it dies before the answer is stored":       func(*consented) breaking { return breaking{after: die} },
@@ -217,7 +217,7 @@ func TestAConsentOutlivesWhatGoesWrongOnTheWay(t *testing.T) {
 				c.consent(host)
 				c.pass(2 * time.Hour)
 				for range times {
-					b := make(c)
+					b := broken(c)
 					b.base = c.server.Transport()
 					func() {
 						defer func() { _ = recover() }()
