@@ -13,6 +13,7 @@ import (
 
 	"atlassian_audit_records/pkg/agent"
 	"atlassian_audit_records/pkg/audit"
+	"atlassian_audit_records/pkg/spool"
 )
 
 // spool tells how full the spool is, with the files of all sites.
@@ -33,7 +34,7 @@ func (d *diagnosis) spool() {
 	}
 	most := d.instances[0].Config.SpoolMaxSize
 	text := fmt.Sprintf("%d files with %d bytes, of %s at most", files, bytes, sized(most))
-	if bytes >= most {
+	if bytes >= most && d.held(bytes) >= most {
 		d.fail(step, CodeSpoolFull, text+": collection is paused", "")
 		return
 	}
@@ -46,6 +47,31 @@ func (d *diagnosis) spool() {
 	d.pass(step, "%s", text)
 }
 
+// held is what of the spool is not delivered, as a run counts it; all, where
+// that is not known.
+func (d *diagnosis) held(all int64) int64 {
+	c := d.instances[0].Config
+	places, err := foldersOf(d.runPath(), c.Host()).places()
+	if err != nil {
+		return all
+	}
+	known := openRegistry(d.registryPath(), AgentInfo{})
+	var held int64
+	for _, p := range places {
+		n, err := p.Held(spool.OS{}, known.offsets)
+		if err != nil {
+			return all
+		}
+		held += n
+	}
+	return held
+}
+
+// registryPath is where the Agent's registry is, as its settings have it.
+func (d *diagnosis) registryPath() string {
+	return agent.RegistryPath(d.o.Settings.LogsRunPath, firstOf(d.o.Settings.RunPath, d.runPath()))
+}
+
 // unreadFor is how long a file may lie in the spool unread before that is a
 // failure.
 const unreadFor = time.Hour
@@ -53,7 +79,7 @@ const unreadFor = time.Hour
 // registry tells whether the Agent reads the spool, by its registry.
 func (d *diagnosis) registry() {
 	step := Step{Name: "registry"}
-	path := agent.RegistryPath(d.o.Settings.LogsRunPath, firstOf(d.o.Settings.RunPath, d.runPath()))
+	path := d.registryPath()
 	var files []string
 	for _, dir := range d.spoolDirs() {
 		found, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))

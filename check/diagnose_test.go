@@ -533,6 +533,30 @@ func TestDiagnoseBesideARun(t *testing.T) {
 	})
 }
 
+func TestDiagnoseOfAFullSpoolThatIsDelivered(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.newMachine(classicAuth, "products: [jira]")
+		w.runWell(w.config(classicAuth, "products: [jira]"))
+		paths, err := filepath.Glob(spoolGlob(w.run, "jira"))
+		if err != nil || len(paths) != 1 {
+			t.Fatalf("%v, %v", paths, err)
+		}
+		text, err := os.ReadFile(m.conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.write("conf.d/atlassian_audit_records.d/conf.yaml", strings.Replace(string(text), "init_config:", "init_config: {spool_max_size: 16MiB}", 1), 0o600)
+		if err := os.Truncate(paths[0], 17<<20); err != nil {
+			t.Fatal(err)
+		}
+		m.registry(time.Now()) // the Agent has read all of it
+		if d := m.diagnose(); !slices.Contains(outcomes(d), "spool ok") {
+			t.Errorf("steps %q", outcomes(d))
+		}
+	})
+}
+
 func TestDiagnoseWhereTheCommandRunSends(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
