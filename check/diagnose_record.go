@@ -69,7 +69,8 @@ func (p *inquiry) products(ctx context.Context) {
 			continue
 		}
 		if why := p.waits[product]; why != "" {
-			all = append(all, asked{product: product, err: &atlassian.Error{Code: atlassian.CodeQuota, What: why, Next: "nothing: the check goes on by itself", Until: p.d.o.Now()}})
+			text, code := waitOfRun(why)
+			all = append(all, asked{product: product, err: &atlassian.Error{Code: code, What: text, Next: "nothing: the check goes on by itself", Until: p.d.o.Now()}})
 			continue
 		}
 		source := p.site.client.Source(product, p.cloudID, p.routes[product])

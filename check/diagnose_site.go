@@ -50,7 +50,8 @@ func (d *diagnosis) site(ctx context.Context, in Instance) {
 	}
 	p.remembered()
 	if len(p.waits) == len(p.c.Products) {
-		p.d.warn(p.step("wait"), atlassian.CodeQuota, p.waits[p.c.Products[0]], "")
+		text, code := waitOfRun(p.waits[p.c.Products[0]])
+		p.d.warn(p.step("wait"), code, text, "nothing: the check goes on by itself")
 		p.skipFrom("dns", "Atlassian wants to be left alone for now")
 		return
 	}
@@ -80,6 +81,14 @@ func (d *diagnosis) site(ctx context.Context, in Instance) {
 		return
 	}
 	p.products(ctx)
+}
+
+// waitOfRun is the reason of a wait, as a run kept it, and its code.
+func waitOfRun(why string) (text, code string) {
+	if m := endingCode.FindStringSubmatch(why); m != nil {
+		return strings.TrimSuffix(why, m[0]), m[1]
+	}
+	return why, atlassian.CodeQuota
 }
 
 // siteSteps are the steps about one instance, in their order.

@@ -327,16 +327,28 @@ func TestDiagnoseAsksFurther(t *testing.T) {
 
 func TestDiagnoseLeavesAtlassianAloneWhenItWantsThat(t *testing.T) {
 	t.Parallel()
+	for code, action := range map[string]atlassiantest.Action{
+		"quota": atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds), "unavailable": atlassiantest.Unavailable(time.Hour, atlassiantest.RetrySeconds),
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			testDiagnoseWaits(t, code, action)
+		})
+	}
+}
+
+func testDiagnoseWaits(t *testing.T, code string, action atlassiantest.Action) {
+	t.Helper()
 	inWorld(t, func(t *testing.T, w *world) {
 		m := w.newMachine(classicAuth, "products: [jira]")
-		strike(atlassiantest.KindAudit, atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds))(w)
+		strike(atlassiantest.KindAudit, action)(w)
 		w.runWell(w.config(classicAuth, "products: [jira]"))
 		w.requests()
 		d := m.diagnose()
 		if got := kinds(w.requests()); len(got) > 0 {
 			t.Errorf("it asked %v", got)
 		}
-		if at := slices.IndexFunc(d.Steps, func(s Step) bool { return s.Name == "wait" }); at < 0 || d.Steps[at].Code != "quota" || !strings.Contains(d.Steps[at].Text, "not asked before 2000-01-01T01:01:00Z") {
+		if at := slices.IndexFunc(d.Steps, func(s Step) bool { return s.Name == "wait" }); at < 0 || d.Steps[at].Code != code || !strings.Contains(d.Steps[at].Text, "not asked before 2000-01-01T01:01:00Z") {
 			t.Errorf("steps %+v", d.Steps)
 		}
 	})
