@@ -283,6 +283,21 @@ func TestUndeliveredIsTold(t *testing.T) {
 				if ok != row.registry || ok && age != (61*time.Minute).Seconds() {
 					t.Errorf("undelivered.age is %v (%v)", age, ok)
 				}
+				for _, then := range []struct {
+					after time.Duration
+					known string // is_current where it is known what is undelivered
+				}{{0, "WARNING"}, {11*time.Hour - 2*time.Minute, "WARNING"}, {2 * time.Minute, "CRITICAL"}} {
+					if pass(then.after); then.after > 0 {
+						_, rec = w.runWell(c)
+					}
+					want := "is_current jira OK"
+					if row.registry {
+						want = "is_current jira " + then.known
+					}
+					if short, messages := states(rec); !slices.Contains(short, want) {
+						t.Errorf("after %s more: %v, want %s: %s", then.after, short, want, messages["is_current jira"])
+					}
+				}
 			})
 		})
 	}
