@@ -14,7 +14,7 @@ import (
 //
 //	<base>/state/<host>/<product>.db        the state
 //	<base>/state/<host>/<product>.copy.db   its copy
-//	<base>/state/<host>/<product>.last.json how the last run ended
+//	<base>/state/<host>/<product>.last      how the last run ended
 //	<base>/state/<host>/<product>.delivery.json  what is remembered of its files
 //	<base>/collected/<host>.<product>.json  the marker: collection began
 //	<base>/spool/<source>/*.jsonl           the spool, shared by all sites
@@ -56,7 +56,7 @@ func (f folders) state(p audit.Product) state.Files {
 
 // lastRun is where a run leaves behind how it ended for a product.
 func (f folders) lastRun(p audit.Product) string {
-	return filepath.Join(f.stateDir(), string(p)+".last.json")
+	return filepath.Join(f.stateDir(), string(p)+".last")
 }
 
 // secure makes the folders, or makes sure that those that are there are ours

@@ -1,9 +1,11 @@
 package check
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"time"
@@ -175,29 +177,27 @@ func (r *run) remember(s *stream, canConnect, isCurrent Judgement) {
 	}
 }
 
-// writeLastRun puts l in the place of what is at path. It does not wait for the
-// disk: a power failure may cost the file, which the next run makes anew.
+// writeLastRun writes l over what is at path. It neither waits for the disk nor
+// moves a new file into its place, which would cost an idle run more than all the
+// rest of this: a checksum tells what was cut short, and the next run makes it anew.
 func writeLastRun(path string, l LastRun) error {
 	body, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("encode the last run: %w", err)
 	}
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, append(body, '\n'), 0o600); err != nil {
-		return errors.Join(err, removeIfThere(tmp))
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return errors.Join(err, removeIfThere(tmp))
-	}
-	return nil
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
 		return err
 	}
-	return nil
+	line := fmt.Appendf(nil, "%08x %s\n", crc32.Checksum(body, castagnoli), body)
+	_, err = f.Write(line)
+	if info, statErr := f.Stat(); err == nil && (statErr != nil || info.Size() > int64(len(line))) {
+		err = errors.Join(statErr, f.Truncate(int64(len(line))))
+	}
+	return errors.Join(err, f.Close())
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // readLastRun reads what a run left behind; fs.ErrNotExist where none did.
 func readLastRun(path string) (*LastRun, error) {
@@ -208,16 +208,35 @@ func readLastRun(path string) (*LastRun, error) {
 	if !info.Mode().IsRegular() || info.Size() > maxLastRun {
 		return nil, fmt.Errorf("%s is not what a run leaves behind: find out who put it there, and remove it", path)
 	}
-	body, err := os.ReadFile(path)
+	var l LastRun
+	for tries := 0; ; tries++ {
+		// A run may be writing it just now.
+		if l, err = readLine(path); err == nil || tries == 3 || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			break
+		}
+	}
 	if err != nil {
 		return nil, err
-	}
-	var l LastRun
-	if err := json.Unmarshal(body, &l); err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w; the next run makes it anew", path, err)
 	}
 	if l.Version != lastRunVersion {
 		return nil, fmt.Errorf("%s has the format %d, which this version does not know; the next run makes it anew", path, l.Version)
 	}
 	return &l, nil
+}
+
+// readLine reads the first line of a file as writeLastRun wrote it.
+func readLine(path string) (l LastRun, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return l, err
+	}
+	line, _, ended := bytes.Cut(text, []byte("\n"))
+	sum, body, _ := bytes.Cut(line, []byte(" "))
+	if want := fmt.Sprintf("%08x", crc32.Checksum(body, castagnoli)); !ended || string(sum) != want {
+		return l, fmt.Errorf("%s cannot be read: it is cut short; the next run makes it anew", path)
+	}
+	if err := json.Unmarshal(body, &l); err != nil {
+		return l, fmt.Errorf("%s cannot be read: %w; the next run makes it anew", path, err)
+	}
+	return l, nil
 }

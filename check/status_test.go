@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -122,10 +123,10 @@ func TestStatusTellsHowThingsStand(t *testing.T) {
 		}, said{Source: "none", Note: "a run is in progress: nothing is known of earlier runs"}},
 		{"what the last run left is cut short", func(w *world, c *Config) {
 			w.runWell(c)
-			if err := os.WriteFile(foldersOf(w.run, c.Host()).lastRun(audit.Jira), []byte(`{"version":1,`), 0o600); err != nil {
+			if err := os.WriteFile(foldersOf(w.run, c.Host()).lastRun(audit.Jira), []byte(`00000000 {"version":1,`), 0o600); err != nil {
 				w.t.Fatal(err)
 			}
-		}, said{Source: "state", Note: filepath.Join("jira.last.json") + " cannot be read", Act: "no run has left anything behind"}},
+		}, said{Source: "state", Note: "jira.last cannot be read", Act: "no run has left anything behind"}},
 		{"the state is damaged", func(w *world, c *Config) {
 			w.runWell(c)
 			if err := os.WriteFile(foldersOf(w.run, c.Host()).state(audit.Jira).State, []byte("scribble"), 0o600); err != nil {
@@ -226,7 +227,7 @@ func TestWhatARunLeavesBehindHoldsNoSecret(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !json.Valid(text) || strings.Contains(string(text), secret) || strings.Count(string(text), hidden) != 4 {
+		if _, body, _ := bytes.Cut(text, []byte(" ")); !json.Valid(body) || strings.Contains(string(text), secret) || strings.Count(string(text), hidden) != 4 {
 			t.Errorf("left behind: %s", text)
 		}
 		l, err := readLastRun(r.folders.lastRun(audit.Jira))
@@ -270,4 +271,41 @@ func TestATokenThatOnlyTheAgentReadsTellsItsEnd(t *testing.T) {
 			t.Errorf("credential %+v", whole.Credential)
 		}
 	})
+}
+
+func TestWhatARunLeavesBehindIsReadWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "jira.last")
+	long := LastRun{Version: lastRunVersion, Outcome: OutcomeFailed, IsCurrent: Judgement{StatusCritical, strings.Repeat("long ", 100)}}
+	short := LastRun{Version: lastRunVersion, Outcome: OutcomeDone}
+	for _, l := range []LastRun{short, long, short} {
+		if err := writeLastRun(path, l); err != nil {
+			t.Fatal(err)
+		}
+		got, err := readLastRun(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(l, *got); diff != "" {
+			t.Errorf("read (-written +read):\n%s", diff)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range text {
+		if err := os.WriteFile(path, text[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readLastRun(path); err == nil || !strings.Contains(err.Error(), "the next run makes it anew") {
+			t.Fatalf("cut to %d bytes: %v", n, err)
+		}
+	}
+	if err := os.WriteFile(path, append(slices.Clone(text), "left over"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readLastRun(path); err != nil {
+		t.Errorf("with bytes behind it: %v", err)
+	}
 }
