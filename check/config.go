@@ -54,6 +54,8 @@ type Config struct {
 	// Timeout bounds one request.
 	Timeout time.Duration
 
+	// ResolveUsers says that people are to have names and e-mail addresses.
+	ResolveUsers bool
 	// Redact is what is taken out of records.
 	Redact Redact
 	// Tags are the instance's, as written.
@@ -256,6 +258,9 @@ func parseInstance(init *section, sh shared, node *yaml.Node, path string, env E
 	c.Products = s.products()
 	c.Auth = s.auth(env)
 	c.Redact = s.redact()
+	if c.ResolveUsers = s.boolean("resolve_users", false); c.ResolveUsers && len(c.Products) > 0 && !slices.Contains(c.Products, audit.Jira) {
+		s.addf("resolve_users", "asks Jira, which is not among the products: add jira, or leave it out (Confluence's records name people themselves)")
+	}
 	if c.Auth.Type == OAuth && c.Interval > renewInterval {
 		s.warnf("min_collection_interval", "is longer than %s: where the answer to a renewal of the consent's tokens is lost, it can be had again for ten minutes only, and then a person has to consent anew",
 			spanned(renewInterval))

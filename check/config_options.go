@@ -48,7 +48,7 @@ func optionsOf(kind sectionKind) options {
 	case instanceSection:
 		return options{
 			ours: []string{"auth", "auth_server", "deployment", "empty_default_hostname", "gateway", "initial_lookback", "lookback",
-				"min_collection_interval", "products", "proxy", "reconcile_interval", "reconcile_window", "redact", "service",
+				"min_collection_interval", "products", "proxy", "reconcile_interval", "reconcile_window", "redact", "resolve_users", "service",
 				"service_checks", "site", "skip_proxy", "tags", "timeout", "tls_ca_cert", "tls_cert", "tls_private_key", "tls_verify"},
 			agents: []string{"ad_identifiers", "debug_metrics", "disable_generic_tags", "enable_legacy_tags_normalization", "loader",
 				"metric_patterns", "name", "namespace", "no_index", "run_once"},

@@ -58,6 +58,8 @@ type stream struct {
 	known     bool
 	source    *source
 	collector *collect.Collector
+	// names are nil where people are not to be resolved.
+	names *names
 	// undelivered is what the Agent has not taken yet; nil where that is not known.
 	undelivered *Undelivered
 	// tracker follows the product's files; nil where it could not. delivery counts
@@ -123,6 +125,7 @@ func (r *run) collect(ctx context.Context, soft time.Time) {
 		r.live(ctx, soft)
 		r.guard(ctx, soft)
 		r.rest(ctx, soft)
+		r.resolve(ctx, soft)
 	}
 	clock := r.clockOff()
 	for _, s := range r.streams {
@@ -289,6 +292,9 @@ func (r *run) openCollector(s *stream) (err error) {
 	if err != nil {
 		return fmt.Errorf("redact: %w", err)
 	}
+	if err := r.openNames(s); err != nil {
+		return err
+	}
 	dir, err := r.folders.spool(s.product, r.options)
 	if err != nil {
 		return err
@@ -298,7 +304,7 @@ func (r *run) openCollector(s *stream) (err error) {
 		room:   r.hasRoom,
 		first:  func() { s.collector.SetSite(r.cloudID, s.source.Route()) },
 	}
-	s.collector, err = collect.Open(collect.Options{
+	o := collect.Options{
 		Stream:            audit.Stream{Site: r.config.Host(), CloudID: r.cloudID, Product: s.product},
 		Service:           r.config.Service,
 		Tags:              r.config.Tags,
@@ -312,8 +318,11 @@ func (r *run) openCollector(s *stream) (err error) {
 		PageSize:          r.options.PageSize,
 		BatchSize:         int(min(maxBatch, r.config.SpoolMaxSize/16)),
 		Mark:              func(resume int64) error { return state.Mark(s.files, resume, r.options.Now()) },
-	}, s.store, dir, s.source)
-	if err != nil {
+	}
+	if s.names != nil {
+		o.Names = s.names
+	}
+	if s.collector, err = collect.Open(o, s.store, dir, s.source); err != nil {
 		return err
 	}
 	s.collector.SetSite(r.cloudID, s.before.Route)

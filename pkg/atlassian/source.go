@@ -194,15 +194,20 @@ func (s *Source) address(route string) (*url.URL, *Error) {
 	if s.name == audit.Organization {
 		return s.c.gateway.JoinPath("admin/v1/orgs", s.c.organization, "events-stream"), nil
 	}
+	return s.addressOf(route, s.product.sitePath)
+}
+
+// addressOf is a resource of the product's on a route.
+func (s *Source) addressOf(route, sitePath string) (*url.URL, *Error) {
 	if route == RouteSite {
-		return s.c.site.JoinPath(s.product.sitePath), nil
+		return s.c.site.JoinPath(sitePath), nil
 	}
 	if !isUUID(s.cloudID) {
 		return nil, &Error{Code: CodeCloudID, Person: true, Site: s.c.name, Product: s.name,
 			What: "the gateway cannot be asked without the site's cloudId",
 			Next: "check `site`: it must be the address of an existing Atlassian Cloud site"}
 	}
-	return s.c.gateway.JoinPath("ex", s.product.gateway, s.cloudID, s.product.sitePath), nil
+	return s.c.gateway.JoinPath("ex", s.product.gateway, s.cloudID, sitePath), nil
 }
 
 // describe is how sentences name what was asked.

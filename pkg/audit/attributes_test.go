@@ -249,3 +249,47 @@ func TestNamesOfOursAreMovedAside(t *testing.T) {
 		t.Errorf("atlassian.record = %s, want %s", record, want)
 	}
 }
+
+// register is a Names that also counts the questions.
+type register struct {
+	people map[string]Person
+	asked  []string
+}
+
+func (r *register) Person(id []byte) (Person, bool) {
+	r.asked = append(r.asked, string(id))
+	p, ok := r.people[string(id)]
+	return p, ok
+}
+
+func TestNamesFillInWhatTheRecordDoesNotSay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		record Record
+		want   string
+		asked  []string
+	}{
+		"who is known by the id alone":              {recordOf(`"a"`, "", "", "", "", ""), `{"id":"a","name":"Ana \"A\"","email":"ana@example.com"}`, []string{"a"}},
+		"the record's own name counts":              {recordOf(`"a"`, `"A."`, "", "", "", ""), `{"id":"a","name":"A.","email":"ana@example.com"}`, []string{"a"}},
+		"who says everything is not asked about":    {recordOf(`"a"`, `"A."`, `"a@b.c"`, "", "", ""), `{"id":"a","name":"A.","email":"a@b.c"}`, nil},
+		"who hides the address has none":            {recordOf(`"b"`, "", "", "", "", ""), `{"id":"b","name":"Ben"}`, []string{"b"}},
+		"who is known to be unknown stays so":       {recordOf(`"c"`, "", "", "", "", ""), `{"id":"c"}`, []string{"c"}},
+		"who is not known stays an id":              {recordOf(`"d"`, "", "", "", "", ""), `{"id":"d"}`, []string{"d"}},
+		"the system has no id to ask for":           {recordOf("", `"System"`, "", "", "", ""), `{"name":"System"}`, nil},
+		"an id that is written escaped is the same": {recordOf(`"\u0061"`, "", "", "", "", ""), `{"id":"\u0061","name":"Ana \"A\"","email":"ana@example.com"}`, []string{"a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &register{people: map[string]Person{"a": {Name: `Ana "A"`, Email: "ana@example.com"}, "b": {Name: "Ben"}, "c": {}}}
+			o := jiraOptions
+			o.Names = r
+			line, _ := Line(nil, c.record, "x", o)
+			if got := string(fieldsOf(t, line)["usr"]); got != c.want {
+				t.Errorf("usr = %s, want %s", got, c.want)
+			}
+			if d := cmp.Diff(c.asked, r.asked); d != "" {
+				t.Errorf("asked (-want +got):\n%s", d)
+			}
+		})
+	}
+}

@@ -28,7 +28,11 @@ type LineOptions struct {
 	Tags    []string
 	// NowMillis is the moment of spooling, which decides whether a record is late.
 	NowMillis int64
-	// Redact takes things out of the record; nil takes nothing.
+	// Names tells the name and e-mail address of an actor of whom the record
+	// gives but the id; nil knows nobody.
+	Names Names
+	// Redact takes things out of the record, and out of what Names told; nil
+	// takes nothing.
 	Redact *Redaction
 }
 
@@ -73,6 +77,9 @@ func appendLine(dst []byte, r Record, recordID string, o LineOptions, limit int)
 
 	start := len(dst)
 	facts := r.tokens()
+	if o.Names != nil {
+		facts.fill(o.Names)
+	}
 	if o.Redact != nil {
 		r.Raw, facts = o.Redact.apply(r, facts)
 	}

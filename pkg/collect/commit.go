@@ -210,7 +210,7 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 	}
 	b := c.open()
 	emitted := make([]audit.Seen, 0, len(out)+len(goneOnes))
-	o := audit.LineOptions{Stream: c.o.Stream, Service: c.o.Service, Tags: c.o.Tags, NowMillis: c.o.Now().UnixMilli(), Redact: c.o.Redact}
+	o := audit.LineOptions{Stream: c.o.Stream, Service: c.o.Service, Tags: c.o.Tags, NowMillis: c.o.Now().UnixMilli(), Names: c.o.Names, Redact: c.o.Redact}
 	for _, f := range out {
 		emitted = append(emitted, f.record.Seen())
 		if also, ok := f.record.Alias(); ok {

@@ -54,6 +54,9 @@ type Options struct {
 	// Service and Tags are for the log lines.
 	Service string
 	Tags    []string
+	// Names knows people by their account ids; nil knows nobody. It is asked by
+	// one goroutine at a time.
+	Names audit.Names
 	// Redact takes things out of records before they are written; nil takes nothing.
 	Redact *audit.Redaction
 	// Now is this machine's clock; ServerNow is the same as far as possible

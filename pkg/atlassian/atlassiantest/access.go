@@ -37,6 +37,7 @@ const (
 const (
 	ScopeJiraAudit       = "read:audit-log:jira"
 	ScopeJiraUser        = "read:user:jira"
+	ScopeJiraUserClassic = "read:jira-user"
 	ScopeJiraConfigure   = "manage:jira-configuration"
 	ScopeConfluenceAudit = "read:audit-log:confluence"
 	ScopeOrganization    = "read:events:admin"
@@ -213,6 +214,8 @@ func scopesSuffice(i RequestInfo, scopes []string) bool {
 		return has(ScopeConfluenceAudit)
 	case i.Kind == KindAudit && i.Version == "2":
 		return has(ScopeJiraConfigure)
+	case i.Kind == KindUsers:
+		return has(ScopeJiraUser) || has(ScopeJiraUserClassic)
 	case i.Kind == KindAudit:
 		return has(ScopeJiraAudit) || has(ScopeJiraConfigure)
 	}

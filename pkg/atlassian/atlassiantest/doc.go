@@ -19,7 +19,8 @@
 // with an empty list, a blank in place of "+" makes either host answer 400;
 // "_links.next" only where there is more, relative to a base it does not name;
 // a classic token is good for the site alone, a scoped one for the gateway
-// alone; 401 with a category for a missing scope; 403 for a person who is no
+// alone; 401 with a category for a missing scope; people by
+// their account ids, some without an e-mail address; 403 for a person who is no
 // administrator, for the Free plan and for a lost licence.
 //
 // Where it may differ from Atlassian:

@@ -25,6 +25,7 @@ const (
 	KindAuditSince  Kind = "audit_since" // Confluence's audit/since
 	KindRetention   Kind = "retention"   // Confluence's audit/retention
 	KindPermissions Kind = "permissions" // Jira's mypermissions
+	KindUsers       Kind = "users"       // Jira's user/bulk
 	KindTenantInfo  Kind = "tenant_info" // the site's cloudId
 	KindResources   Kind = "resources"   // the sites that a bearer token reaches
 	KindToken       Kind = "token"       // the authorisation server's token endpoint
@@ -137,6 +138,8 @@ func (i *RequestInfo) identifyAPI(path string) {
 			i.Product, i.Kind, i.Version = Jira, KindAudit, version
 		case "/rest/api/" + version + "/mypermissions":
 			i.Product, i.Kind, i.Version = Jira, KindPermissions, version
+		case "/rest/api/" + version + "/user/bulk":
+			i.Product, i.Kind, i.Version = Jira, KindUsers, version
 		}
 	}
 	switch path {

@@ -122,6 +122,9 @@ func (s *Server) reply(r *http.Request, i RequestInfo, routes []Route) reply {
 	if i.Kind == KindPermissions {
 		return s.permissions(s.denial(Jira) == Allowed)
 	}
+	if i.Kind == KindUsers {
+		return s.users(i)
+	}
 	if d := s.denial(i.Product); d != Allowed {
 		return denied(i.Product, d)
 	}
