@@ -137,7 +137,7 @@ func TestPeopleAreRememberedForADay(t *testing.T) {
 // TestNamesHoldUpNothing: whatever happens to the question for people, records
 // are delivered and the run is well.
 func TestNamesHoldUpNothing(t *testing.T) {
-	for name, break_ := range map[string]func(*world){
+	for name, spoil := range map[string]func(*world){
 		"the scope is missing": func(w *world) {
 			w.server.SetScopes(atlassiantest.Client, "read:audit-log:jira", "read:audit-log:confluence")
 		},
@@ -149,7 +149,7 @@ func TestNamesHoldUpNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				break_(w)
+				spoil(w)
 				c := w.config(accountAuth, "resolve_users: true")
 				_, rec := w.runWell(c)
 				w.wantSpooled("jira", "confluence")

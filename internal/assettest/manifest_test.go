@@ -142,7 +142,7 @@ func TestMonitors(t *testing.T) {
 		if !strings.HasSuffix(d.Name, m.Title) || m.Description == "" || !strings.Contains(d.Message, "{{#is_") {
 			t.Errorf("%s: the title %q, the name %q, or the message does not do", name, m.Title, d.Name)
 		}
-		threshold := ""
+		var threshold string
 		switch d.Type {
 		case "service check":
 			q := checkQuery.FindStringSubmatch(d.Query)

@@ -185,7 +185,7 @@ func term(key string, v token) (func(*Log) bool, error) {
 			return want == "*" || strings.Contains(strings.ToLower(l.Message), strings.Trim(want, "*"))
 		}, nil
 	}
-	any := func(is func(string) bool) func(*Log) bool {
+	anyOf := func(is func(string) bool) func(*Log) bool {
 		return func(l *Log) bool {
 			for _, have := range l.Facet(key) {
 				if is(have) {
@@ -196,16 +196,16 @@ func term(key string, v token) (func(*Log) bool, error) {
 		}
 	}
 	if v.kind == 'q' {
-		return any(func(have string) bool { return have == v.text }), nil
+		return anyOf(func(have string) bool { return have == v.text }), nil
 	}
 	if r, ok, err := numberRange(v.text); ok || err != nil {
-		return any(func(have string) bool {
+		return anyOf(func(have string) bool {
 			n, err := strconv.ParseFloat(have, 64)
 			return err == nil && r(n)
 		}), err
 	}
 	parts := strings.Split(v.text, "*")
-	return any(func(have string) bool { return wildcard(parts, have) }), nil
+	return anyOf(func(have string) bool { return wildcard(parts, have) }), nil
 }
 
 // numberRange reads >5, >=5, <5, <=5 and [1 TO 5].

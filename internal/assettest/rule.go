@@ -139,7 +139,7 @@ func (r *Rule) prepare() error {
 // parseCondition reads comparisons of counts with numbers, joined by && and,
 // weaker, ||.
 func parseCondition(text string, names []string) (func(map[string]float64) bool, error) {
-	var any [][]func(map[string]float64) bool
+	var cases [][]func(map[string]float64) bool
 	for _, alternative := range strings.Split(text, "||") {
 		var all []func(map[string]float64) bool
 		for _, one := range strings.Split(alternative, "&&") {
@@ -156,10 +156,10 @@ func parseCondition(text string, names []string) (func(map[string]float64) bool,
 			}
 			all = append(all, func(counts map[string]float64) bool { return compare(counts[words[0]], words[1], n) })
 		}
-		any = append(any, all)
+		cases = append(cases, all)
 	}
 	return func(counts map[string]float64) bool {
-		return slices.ContainsFunc(any, func(all []func(map[string]float64) bool) bool {
+		return slices.ContainsFunc(cases, func(all []func(map[string]float64) bool) bool {
 			return !slices.ContainsFunc(all, func(holds func(map[string]float64) bool) bool { return !holds(counts) })
 		})
 	}, nil
