@@ -267,7 +267,7 @@ func (r *run) adoptOne(o spool.Owner) error {
 	if err := agent.SecureDir(f.runPath, f.stateDir()); err != nil {
 		return err
 	}
-	lock, err := state.Lock(files)
+	lock, err := state.Lock(files, 0)
 	if err != nil {
 		return err
 	}

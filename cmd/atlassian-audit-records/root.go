@@ -34,6 +34,7 @@ func commands() []func(stdio) *cobra.Command {
 		newCheckCommand,
 		newRunCommand,
 		newStatusCommand,
+		newReplayCommand,
 		newValidateCommand,
 		newSetupCommand,
 		newAuthorizeCommand,

@@ -137,7 +137,8 @@ func (t *Tracker) renew(e entry) (late int, err error) {
 		if late, err = t.spoolAgain(e, from, name); err != nil {
 			return 0, err
 		}
-		t.notes.of(name).Since = since.UnixMilli()
+		next := t.notes.of(name)
+		next.Since, next.Copy = since.UnixMilli(), n.Copy
 	}
 	if from == 0 {
 		if err := t.fs.Remove(e.path); err != nil {

@@ -38,6 +38,8 @@ type note struct {
 	// Since is when the oldest of its lines was spooled for the first time (ms),
 	// where the file was made of another.
 	Since int64 `json:"since,omitempty"`
+	// Copy is true of a file of lines that were put back by a replay.
+	Copy bool `json:"copy,omitempty"`
 	// Doubt is since when it seems that its end will never be acknowledged (ms).
 	Doubt int64 `json:"doubt,omitempty"`
 	// Scan is what was found in the undelivered part.
@@ -143,6 +145,12 @@ func writeNotes(fsys FS, path string, n notes, before []byte) error {
 	if err != nil || string(text) == string(before) {
 		return err
 	}
+	return replaceFile(fsys, path, text, false)
+}
+
+// replaceFile puts a file in the place of the one at path, whole or not at all,
+// and synced where that matters.
+func replaceFile(fsys FS, path string, text []byte, sync bool) error {
 	temp := path + ".tmp"
 	if err := fsys.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return failed("remove", temp, err)
@@ -154,6 +162,9 @@ func writeNotes(fsys FS, path string, n notes, before []byte) error {
 	k, err := f.WriteAt(text, 0)
 	if err == nil && k < len(text) {
 		err = io.ErrShortWrite
+	}
+	if err == nil && sync {
+		err = f.Sync()
 	}
 	err = errors.Join(err, f.Close())
 	if err == nil {

@@ -112,9 +112,9 @@ const lockStep = 10 * time.Millisecond
 
 // Lock takes the lock of a state that need not be there, for who sees to what
 // belongs to the stream without collecting it. Closing the answer gives it back.
-// ErrBusy says that a run holds it.
-func Lock(f Files) (io.Closer, error) {
-	lock, err := takeLock(f.State+".lock", 0)
+// ErrBusy says that a run held it all the time.
+func Lock(f Files, wait time.Duration) (io.Closer, error) {
+	lock, err := takeLock(f.State+".lock", wait)
 	if err != nil {
 		return nil, fmt.Errorf("lock the state %s: %w", f.State, err)
 	}
