@@ -301,7 +301,7 @@ func (a *modelAgent) scan() {
 
 // read reads up to so many lines of each file; it reports whether there was one.
 func (a *modelAgent) read(lines int) bool {
-	any := false
+	found := false
 	files := a.d.fs.Files()
 	for _, p := range slices.Sorted(maps.Keys(a.tailers)) {
 		if len(a.flight) >= a.stuck {
@@ -329,10 +329,10 @@ func (a *modelAgent) read(lines int) bool {
 		a.tailers[p] = at
 		if len(load.sent) > 0 {
 			a.flight = append(a.flight, load)
-			any = true
+			found = true
 		}
 	}
-	return any
+	return found
 }
 
 // arrive lets a payload reach the intake, and, where told, the Agent know it.
