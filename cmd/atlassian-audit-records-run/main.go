@@ -35,7 +35,9 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, leave := withStarter(ctx)
 	status := execute(ctx, os.Args[1:])
+	leave()
 	stop()
 	os.Exit(status)
 }

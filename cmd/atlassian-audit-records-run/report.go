@@ -22,7 +22,14 @@ type stderrHandler struct{ level slog.Level }
 
 func (h stderrHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
 
+// noRotation is of a warning that the Agent's modules have for every entry which
+// is as it must be: the spool's files are never rotated.
+const noRotation = "without fingerprinting may cause duplicate log reads during rotation"
+
 func (h stderrHandler) Handle(_ context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, noRotation) {
+		return nil
+	}
 	word := "INFO"
 	switch {
 	case r.Level < slog.LevelInfo:

@@ -38,7 +38,7 @@ const (
 
 // run is the command, from the configuration to the end.
 func run(ctx context.Context, f flags) (err error) {
-	setupLog("info")
+	setupLog("warn") // what the Agent's modules tell of their start is of no interest
 	s, err := readSettings(f)
 	if err != nil {
 		return err
@@ -81,9 +81,11 @@ func serve(ctx context.Context, s *settings, book *ledger.Ledger, rival agent.Ri
 	}
 	line := pipeline.New(pipeline.Options{
 		Config: s.agent, Endpoints: s.endpoints, Rules: rules, Hostname: s.hostname,
-		Acknowledge: func(metas []*message.MessageMetadata) { tail.Acknowledge(book, metas) },
-		Idle:        func() { save(book) },
-		Refused:     s.refresher(),
+		Acknowledge: func(metas []*message.MessageMetadata) {
+			tail.Acknowledge(book, metas)
+			save(book)
+		},
+		Refused: s.refresher(),
 	})
 	tailer := tail.New(tail.Options{
 		Sources: s.sources, Ledger: book, In: line.In(), Judge: line.Judge, Now: time.Now,
@@ -96,6 +98,7 @@ func serve(ctx context.Context, s *settings, book *ledger.Ledger, rival agent.Ri
 			return 0
 		},
 	})
+	save(book) // a run of the check that finds no registry would say so
 	line.Start()
 	log.Infof("collecting %d instances, and sending to %s", len(s.jobs), s.endpoints.Main.Host)
 
@@ -131,8 +134,8 @@ func serve(ctx context.Context, s *settings, book *ledger.Ledger, rival agent.Ri
 	}
 	err = book.Save()
 	log.Flush()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		err = errors.Join(cause, err)
+	if rival := (*rivalError)(nil); errors.As(context.Cause(ctx), &rival) {
+		err = errors.Join(rival, err)
 	}
 	return err
 }

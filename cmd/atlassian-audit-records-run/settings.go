@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 
@@ -85,9 +86,11 @@ func readSettings(f flags) (s *settings, err error) {
 	env.RunPath = s.runPath
 	base := agent.Base(s.runPath)
 	s.spool, s.folder = filepath.Join(base, "spool"), filepath.Join(base, "run")
-	s.registries = []string{datadog.Registry(s.agent)}
-	if usual := filepath.Join(agent.RunPath(), agent.RegistryName); usual != s.registries[0] {
-		s.registries = append(s.registries, usual)
+	for _, dir := range []string{s.agent.GetString("logs_config.run_path"), s.agent.GetString("run_path"), agent.RunPath()} {
+		// Which of the first two counts where only one is set depends on the Agent's version.
+		if path := filepath.Join(dir, agent.RegistryName); dir != "" && !slices.Contains(s.registries, path) {
+			s.registries = append(s.registries, path)
+		}
 	}
 	s.agentConf = filepath.Dir(agent.ConfFile(s.agent.GetString("confd_path")))
 	return s, s.readCheck(f, env)

@@ -239,6 +239,8 @@ func (p *process) wait() int {
 // until waits until the intake has seen what makes a condition true.
 func (w *world) until(what string, met func() bool) {
 	w.t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond) // files change without telling
+	defer tick.Stop()
 	for {
 		_, changed := w.intake.Len()
 		if met() {
@@ -246,6 +248,7 @@ func (w *world) until(what string, met func() bool) {
 		}
 		select {
 		case <-changed:
+		case <-tick.C:
 		case <-w.ctx.Done():
 			n, _ := w.intake.Len()
 			w.t.Fatalf("waited in vain for %s: the intake has %d logs of %d, and answered %v", what, n, w.held(), w.intake.Codes())

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -69,10 +68,6 @@ func readable(path string) error {
 
 // Endpoints are where logs are sent to.
 func Endpoints(cfg model.Config) (*config.Endpoints, error) {
-	if config.ShouldUseTCP(cfg) {
-		return nil, errors.New("datadog.yaml wants logs to be sent over TCP (logs_config.force_use_tcp, use_tcp or socks5_proxy_address), of which nothing is ever " +
-			"acknowledged: `run` sends over HTTP only; remove the option")
-	}
 	key := cfg.GetString("logs_config.api_key")
 	if key == "" {
 		key = cfg.GetString("api_key")
@@ -83,9 +78,13 @@ func Endpoints(cfg model.Config) (*config.Endpoints, error) {
 	if is, handle := utils.IsEnc(key); is {
 		return nil, fmt.Errorf("api_key is ENC[%s], and there is no secret_backend_command to ask: set it in datadog.yaml", handle)
 	}
-	endpoints, err := config.BuildHTTPEndpoints(cfg, "logs", config.AgentJSONIntakeProtocol, config.DefaultIntakeOrigin)
+	endpoints, err := config.BuildEndpoints(cfg, config.HTTPConnectivitySuccess, "logs", config.AgentJSONIntakeProtocol, config.DefaultIntakeOrigin)
 	if err != nil {
 		return nil, fmt.Errorf("read the Agent's configuration: where to send logs to: %w", err)
+	}
+	if !endpoints.UseHTTP {
+		return nil, errors.New("datadog.yaml wants logs to be sent over TCP, where nothing is ever acknowledged: remove logs_config.force_use_tcp, use_tcp and " +
+			"socks5_proxy_address, and set logs_config.force_use_http where there are additional_endpoints")
 	}
 	return endpoints, nil
 }
@@ -117,14 +116,4 @@ func Proxy(cfg model.Config) check.Proxy {
 		return check.Proxy{}
 	}
 	return check.Proxy{HTTP: auth.Secret(p.HTTP), HTTPS: auth.Secret(p.HTTPS), NoProxy: p.NoProxy}
-}
-
-// Registry is the file in which an Agent with this configuration keeps how far
-// it has read each log.
-func Registry(cfg model.Config) string {
-	dir := cfg.GetString("logs_config.run_path")
-	if dir == "" {
-		dir = cfg.GetString("run_path")
-	}
-	return filepath.Join(dir, "registry.json")
 }

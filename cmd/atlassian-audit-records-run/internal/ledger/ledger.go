@@ -31,6 +31,8 @@ type Ledger struct {
 	path string
 	now  func() time.Time
 
+	saving sync.Mutex // held while the file is written, so that no older text follows a newer one
+
 	mu    sync.Mutex
 	files map[string]*file
 	dirty bool
@@ -60,12 +62,14 @@ func Open(path string, now func() time.Time) (l *Ledger, aside string, err error
 	r, err := agent.ReadRegistry(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		l.dirty = true // one that says nothing is better than none
 		return l, "", nil
 	case errors.Is(err, agent.ErrRegistryUnknown):
 		aside = path + ".unreadable"
 		if err := os.Rename(path, aside); err != nil {
 			return nil, "", fmt.Errorf("set the registry aside that cannot be read: %w", err)
 		}
+		l.dirty = true
 		return l, aside, nil
 	case err != nil:
 		return nil, "", err
@@ -177,6 +181,8 @@ func (l *Ledger) Expire(kept map[string]bool) {
 // Save makes durable what has changed. What could not be written is tried again
 // by the next Save.
 func (l *Ledger) Save() error {
+	l.saving.Lock()
+	defer l.saving.Unlock()
 	l.mu.Lock()
 	if !l.dirty {
 		l.mu.Unlock()

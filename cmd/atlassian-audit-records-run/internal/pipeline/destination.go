@@ -191,7 +191,10 @@ func (c *courier) send(p *message.Payload) outcome {
 	}
 }
 
-func (c *courier) acknowledge(p *message.Payload) { c.output <- p }
+func (c *courier) acknowledge(p *message.Payload) {
+	c.options.Acknowledge(p.MessageMetas)
+	c.output <- p
+}
 
 // hold makes the sender go round this destination while it mends a payload.
 func (c *courier) hold() {

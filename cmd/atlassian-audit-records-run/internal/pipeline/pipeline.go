@@ -35,11 +35,10 @@ type Options struct {
 	Rules []*config.ProcessingRule
 	// Hostname is that of every log.
 	Hostname string
-	// Acknowledge is called for each payload that need not be sent again, several
-	// times where there are several reliable destinations, and Idle when no other
-	// is waiting. Both are called by one goroutine.
+	// Acknowledge is called for each payload that need not be sent again, once for
+	// each reliable destination that took it. A destination sends nothing else before
+	// it comes back; several of them may call it at once.
 	Acknowledge func(metas []*message.MessageMetadata)
-	Idle        func()
 	// Refused is called when an intake refuses even an empty payload: the API key
 	// may have changed. It may take its time.
 	Refused func(ctx context.Context)
@@ -56,7 +55,7 @@ type Pipeline struct {
 	drained      chan struct{}
 }
 
-// sink is where payloads come out, for the Agent's sender.
+// sink is where payloads come out of the Agent's sender, when all is done with them.
 type sink chan *message.Payload
 
 // Channel implements sender.Sink.
@@ -98,19 +97,16 @@ func (p *Pipeline) destinationsOf(worker string) *client.Destinations {
 // Start starts sending.
 func (p *Pipeline) Start() {
 	p.destinations.Start()
-	go p.acknowledge()
+	go p.drain()
 	p.sender.Start()
 	p.pipeline.Start()
 }
 
-// acknowledge hands on what comes out.
-func (p *Pipeline) acknowledge() {
+// drain lets payloads come out.
+func (p *Pipeline) drain() {
 	defer close(p.drained)
 	for payload := range p.sink {
-		p.options.Acknowledge(payload.MessageMetas)
-		if len(p.sink) == 0 {
-			p.options.Idle()
-		}
+		_ = payload // its destination has acknowledged it
 	}
 }
 
