@@ -141,6 +141,26 @@ func TestToldToStopInTheDark(t *testing.T) {
 	w.exactlyOnce()
 }
 
+// TestToldToStopItSendsWhatItHasRead, though the batch would have waited longer.
+func TestToldToStopItSendsWhatItHasRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{records: 20})
+	w.edit(w.agent, "batch_wait: 0.2", "batch_wait: 10")
+	p := w.start()
+	// The files are entered once all that they held was handed to the pipeline.
+	w.until("the files to be entered in the registry", func() bool {
+		r, err := agent.ReadRegistry(filepath.Join(agent.Base(w.run), "run", "registry.json"))
+		return err == nil && len(r.Files) == 2
+	})
+	if status := p.stop(); status != 0 {
+		t.Errorf("run ended with status %d", status)
+	}
+	w.exactlyOnce()
+	if a, s := w.registered(); a != s {
+		t.Errorf("%d of %d bytes are noted", a, s)
+	}
+}
+
 // TestOneRecordThatIsRefusedAlone is given up, and holds up no other.
 func TestOneRecordThatIsRefusedAlone(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,9 @@ const (
 	drain = 3500 * time.Millisecond
 	// lookout is the time between two looks for an Agent that sends the same files.
 	lookout = 30 * time.Second
+	// firstLook is how long the first runs of the check may hold up sending: more than
+	// a run takes.
+	firstLook = 90 * time.Second
 	// refresh is the shortest time between two questions to the secret backend.
 	refresh = time.Minute
 	// maxPeriod bounds the time between two looks at the spool.
@@ -105,10 +108,21 @@ func serve(ctx context.Context, s *settings, book *ledger.Ledger, rival agent.Ri
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var working sync.WaitGroup
-	working.Go(func() { tailer.Run(ctx) })
+	// What lay undelivered until its date is too old for Datadog is taken out by
+	// the first run of the check: nothing is read before that.
+	looked := make(chan struct{})
 	working.Go(func() {
 		r := schedule.Runner{Program: s.program, Env: schedule.Environment(os.Environ()), Report: newReporter(time.Now).report}
-		r.Run(ctx, s.jobs)
+		r.Run(ctx, s.jobs, func() { close(looked) })
+	})
+	working.Go(func() {
+		late := time.NewTimer(firstLook)
+		defer late.Stop()
+		select {
+		case <-looked:
+		case <-late.C:
+		}
+		tailer.Run(ctx)
 	})
 	working.Go(func() { s.watch(ctx, stop) })
 	<-ctx.Done()

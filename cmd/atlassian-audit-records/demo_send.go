@@ -65,7 +65,10 @@ func (d *demo) send(ctx context.Context, site, folder string) (err error) {
 		if err != nil {
 			return fmt.Errorf("end `run`: %w", err)
 		}
-		<-ended
+		var killed *exec.ExitError
+		if err := <-ended; err != nil && !errors.As(err, &killed) {
+			return fmt.Errorf("end `run`: %w", err)
+		}
 		return nil
 	}
 	if err := <-ended; err != nil {

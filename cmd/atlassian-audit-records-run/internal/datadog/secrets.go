@@ -219,10 +219,10 @@ func (s *Secrets) ask(handles []string) (map[string]string, error) {
 		return nil, fmt.Errorf("secret_backend_command %s answered with more than %d bytes (secret_backend_output_max_size)", c.Command, size)
 	case err != nil:
 		// Its complaints may hold a secret: they go only into the debug log, scrubbed.
-		log.Debugf("secret_backend_command said: %s", complaints.String())
+		log.Debugf("secret_backend_command said: %s", complaints.kept.String())
 		return nil, fmt.Errorf("secret_backend_command %s failed: %w", c.Command, err)
 	}
-	return values(out.Bytes(), handles, c.RemoveLinebreak)
+	return values(out.kept.Bytes(), handles, c.RemoveLinebreak)
 }
 
 // values reads the backend's answer.
@@ -252,18 +252,19 @@ func values(answer []byte, handles []string, trim bool) (map[string]string, erro
 	return out, errors.Join(problems...)
 }
 
-// bounded keeps the first max bytes of what is written to it.
+// bounded keeps the first max bytes of what is written to it. The buffer is no
+// part of its methods: its ReadFrom knows no bound.
 type bounded struct {
-	bytes.Buffer
+	kept bytes.Buffer
 	max  int
 	over bool
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := b.max - b.Len(); len(p) > room {
+	room := b.max - b.kept.Len()
+	if len(p) > room {
 		b.over = true
-		_, _ = b.Buffer.Write(p[:max(room, 0)]) // a buffer's Write never fails
-		return len(p), nil
 	}
-	return b.Buffer.Write(p)
+	_, _ = b.kept.Write(p[:min(len(p), max(room, 0))]) // a buffer's Write never fails
+	return len(p), nil
 }

@@ -70,18 +70,23 @@ type Runner struct {
 	Report func(Job, Line)
 }
 
-// Run runs every job at its interval until ctx ends.
-func (r *Runner) Run(ctx context.Context, jobs []Job) {
+// Run runs every job at its interval until ctx ends. It calls first when each of
+// them was run once, well or badly.
+func (r *Runner) Run(ctx context.Context, jobs []Job, first func()) {
 	slots := make(chan struct{}, runners)
-	var running sync.WaitGroup
+	var running, begun sync.WaitGroup
+	begun.Add(len(jobs))
 	for _, j := range jobs {
-		running.Go(func() { r.repeat(ctx, j, slots) })
+		running.Go(func() { r.repeat(ctx, j, slots, sync.OnceFunc(begun.Done)) })
 	}
+	begun.Wait()
+	first()
 	running.Wait()
 }
 
 // repeat runs one job. What takes longer than the interval skips the next run.
-func (r *Runner) repeat(ctx context.Context, j Job, slots chan struct{}) {
+func (r *Runner) repeat(ctx context.Context, j Job, slots chan struct{}, begun func()) {
+	defer begun()
 	tick := time.NewTicker(j.Interval)
 	defer tick.Stop()
 	for {
@@ -92,6 +97,7 @@ func (r *Runner) repeat(ctx context.Context, j Job, slots chan struct{}) {
 		}
 		r.once(ctx, j)
 		<-slots
+		begun()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -87,7 +87,7 @@ func New(o Options) *Tailer { return &Tailer{options: o, files: map[string]*file
 func (t *Tailer) Run(ctx context.Context) {
 	tick := time.NewTicker(t.options.Period)
 	defer tick.Stop()
-	for {
+	for ctx.Err() == nil {
 		t.look(ctx)
 		if err := t.options.Ledger.Save(); err != nil {
 			log.Errorf("what was sent cannot be noted, so that it would be sent again after a restart: %v; make space on the disk of the run path, or mend its rights", err)
