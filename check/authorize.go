@@ -62,7 +62,7 @@ func NewAuthorization(c *Config, all []*Config, products []audit.Product, redire
 	if c.Auth.Type != OAuth {
 		return nil, fmt.Errorf("the instance of %s signs in with %s, which needs no consent: set auth.type to oauth first", c.Host(), c.Auth.Type)
 	}
-	a := &Authorization{config: c, options: o.withDefaults(), folders: foldersOf(c.RunPath, c.Host())}
+	a := &Authorization{config: c, options: o.withDefaults(), folders: foldersOf(c.RunPath, c.Name())}
 	var wanted []audit.Product
 	for _, other := range all {
 		if other == c || other.Auth.Type == OAuth && other.Auth.ClientID == c.Auth.ClientID && other.AuthServer.String() == c.AuthServer.String() {

@@ -163,7 +163,7 @@ func Run(ctx context.Context, c *Config, o Options, r Report) (res Result) {
 	r = redacting{r, secrets}
 	began := o.Now()
 	sender := NewSender(r, c)
-	run := &run{config: c, options: o, report: r, sender: sender, folders: foldersOf(c.RunPath, c.Host()), began: began, secrets: secrets}
+	run := &run{config: c, options: o, report: r, sender: sender, folders: foldersOf(c.RunPath, c.Name()), began: began, secrets: secrets}
 	defer func() {
 		if mistake := recover(); mistake != nil {
 			log.Debugf("the run failed: %v\n%s", mistake, debug.Stack())
@@ -219,7 +219,7 @@ func (r *run) result() Result {
 	res := Result{Streams: []StreamResult{}}
 	var sentences []string
 	for _, s := range r.streams {
-		out := s.result(r.config.Host())
+		out := s.result(r.config.Name())
 		if out.Error != nil && !slices.Contains(sentences, *out.Error) {
 			sentences = append(sentences, *out.Error)
 		}

@@ -36,11 +36,18 @@ const renewInterval = 5 * time.Minute
 // Config is one instance, complete: defaults are filled in, init_config is
 // merged in, and everything has been checked that can be without a request.
 type Config struct {
-	// Site is the scheme and host of the site, nothing else.
+	// Deployment is what kind of site it is.
+	Deployment Deployment
+	// Site is the scheme and host of the site and, on Data Center, the context
+	// path, without a slash at its end.
 	Site *url.URL
 	// Products are what is collected, in the order of audit's constants.
 	Products []audit.Product
 	Auth     Auth
+
+	// AuditLogPath is the folder of the audit log files that are read in place of
+	// the API; empty for the API. It takes no credential.
+	AuditLogPath string
 
 	// InitialLookback is how far back the first run reaches.
 	InitialLookback time.Duration
@@ -95,6 +102,18 @@ func (c *Config) Host() string {
 	}
 	return c.Site.Host
 }
+
+// Path is the context path below which a Data Center product lies, "/jira";
+// empty where there is none.
+func (c *Config) Path() string {
+	if c.Site == nil {
+		return ""
+	}
+	return c.Site.Path
+}
+
+// Name is how sentences call the site: its host, and its context path.
+func (c *Config) Name() string { return c.Host() + c.Path() }
 
 // Secrets are the values that must not appear in any output, for redaction.
 func (c *Config) Secrets() []string {
@@ -246,19 +265,32 @@ func parseInstance(init *section, sh shared, node *yaml.Node, path string, env E
 	if c.ReconcileWindow < c.Lookback {
 		s.addf("reconcile_window", "is shorter than lookback (%s): a reconcile reads again what every run does, and more", spanned(c.Lookback))
 	}
-	if !s.supported() {
+	c.Deployment = s.deployment()
+	if c.Deployment == "" {
 		return c
 	}
 	switch {
+	case s.given("site") && c.Deployment == DataCenter:
+		c.Site = s.dataCenterSite()
 	case s.given("site"):
 		c.Site = s.site()
+	case !s.isHandle("site") && c.Deployment == DataCenter:
+		s.addf("site", "is missing: write the product's base URL, like https://jira.example.com or https://example.com/jira")
 	case !s.isHandle("site"):
 		s.addf("site", "is missing: write the address of your Cloud site, like https://example.atlassian.net")
 	}
 	c.Products = s.products()
-	c.Auth = s.auth(env)
+	c.AuditLogPath = s.auditLogPath(c.Deployment)
+	if c.Deployment == DataCenter {
+		s.onlyDataCenter(c.Products)
+	}
+	if c.Deployment == Cloud || !s.given("audit_log_path") {
+		c.Auth = s.auth(env, c.Deployment)
+	}
 	c.Redact = s.redact()
-	if c.ResolveUsers = s.boolean("resolve_users", false); c.ResolveUsers && len(c.Products) > 0 && !slices.Contains(c.Products, audit.Jira) {
+	if c.ResolveUsers = s.boolean("resolve_users", false); c.ResolveUsers && c.Deployment == DataCenter {
+		s.addf("resolve_users", "is for Jira Cloud: Data Center's records name people themselves")
+	} else if c.ResolveUsers && len(c.Products) > 0 && !slices.Contains(c.Products, audit.Jira) {
 		s.addf("resolve_users", "asks Jira, which is not among the products: add jira, or leave it out (Confluence's records name people themselves)")
 	}
 	if c.Auth.Type == OAuth && c.Interval > renewInterval {
@@ -266,27 +298,6 @@ func parseInstance(init *section, sh shared, node *yaml.Node, path string, env E
 			spanned(renewInterval))
 	}
 	return c
-}
-
-// supported reports the kinds of instance that this version does not know yet.
-func (s *section) supported() bool {
-	if s.given("organization") {
-		s.addf("organization", "is not supported by this version: use site, with auth of type api_token or service_account, for the audit records of one site")
-		return false
-	}
-	v, ok := s.str("deployment")
-	if !ok {
-		return true
-	}
-	switch v {
-	case "cloud":
-		return true
-	case "data_center":
-		s.addf("deployment", "data_center is not supported by this version: use cloud, with a Cloud site")
-	default:
-		s.addf("deployment", "is %s: this version knows only cloud", shown(v))
-	}
-	return false
 }
 
 func (s *section) timeout(byDefault time.Duration) time.Duration {

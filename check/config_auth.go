@@ -14,11 +14,14 @@ import (
 // AuthType is how the check proves to Atlassian who it is.
 type AuthType string
 
-// The kinds of credential that this version knows.
+// The kinds of credential that this version knows; the last two are Data
+// Center's.
 const (
-	APIToken       AuthType = "api_token"
-	ServiceAccount AuthType = "service_account"
-	OAuth          AuthType = "oauth"
+	APIToken            AuthType = "api_token"
+	ServiceAccount      AuthType = "service_account"
+	OAuth               AuthType = "oauth"
+	PersonalAccessToken AuthType = "personal_access_token"
+	Basic               AuthType = "basic"
 )
 
 // authTypes are those that a Cloud site's instance may use.
@@ -43,6 +46,10 @@ type Auth struct {
 	ClientID         string      `json:"client_id,omitempty"`
 	ClientSecret     auth.Secret `json:"client_secret,omitempty"`
 	ClientSecretFile string      `json:"client_secret_file,omitempty"`
+	// PersonalAccessToken belongs to that type, Username and Password to Basic.
+	PersonalAccessToken auth.Secret `json:"personal_access_token,omitempty"`
+	Username            string      `json:"username,omitempty"`
+	Password            auth.Secret `json:"password,omitempty"`
 	// Expires is when the operator says that the credential ends, in UTC; zero
 	// where nothing is said.
 	Expires time.Time `json:"expires,omitzero"`
@@ -57,6 +64,12 @@ func (a Auth) secrets() []string {
 	}
 	if a.ClientSecret != "" {
 		out = append(out, a.ClientSecret.Reveal())
+	}
+	if a.PersonalAccessToken != "" {
+		out = append(out, a.PersonalAccessToken.Reveal())
+	}
+	if a.Password != "" {
+		out = append(out, a.Password.Reveal(), base64.StdEncoding.EncodeToString([]byte(a.Username+":"+a.Password.Reveal())))
 	}
 	return out
 }
@@ -75,6 +88,9 @@ var authOwners = []struct {
 	{"client_id", []AuthType{ServiceAccount, OAuth}},
 	{"client_secret", []AuthType{ServiceAccount, OAuth}},
 	{"client_secret_file", []AuthType{ServiceAccount, OAuth}},
+	{"personal_access_token", []AuthType{PersonalAccessToken}},
+	{"username", []AuthType{Basic}},
+	{"password", []AuthType{Basic}},
 }
 
 // listed is some words as a sentence has them: "a, b or c".
@@ -94,21 +110,21 @@ func listed[T ~string](words []T) string {
 }
 
 // auth reads the section of that name of an instance.
-func (s *section) auth(env Env) Auth {
+func (s *section) auth(env Env, d Deployment) Auth {
 	f, ok := s.fields["auth"]
 	if !ok || f.null() {
-		s.addf("auth", "is missing: say how the check signs in, with type %s", listed(authTypes))
+		s.addf("auth", "is missing: say how the check signs in, with type %s", listed(d.authTypes()))
 		return Auth{}
 	}
 	a := newSection(s.ps, f.value, s.at("auth"), authSection, s.handles)
 	// Whatever the type, what looks like a secret is one.
-	for _, key := range []string{"api_token", "client_secret", "personal_access_token", "organization_api_key"} {
+	for _, key := range []string{"api_token", "client_secret", "personal_access_token", "password", "organization_api_key"} {
 		if v, ok := a.fields[key]; ok {
 			s.ps.hide(v.value.Value)
 			s.ps.hide(strings.TrimSpace(v.value.Value))
 		}
 	}
-	out := Auth{Type: a.authType(), Expires: a.expires()}
+	out := Auth{Type: a.authType(d), Expires: a.expires()}
 	if out.Type == "" {
 		return out
 	}
@@ -117,7 +133,7 @@ func (s *section) auth(env Env) Auth {
 			a.addf(o.key, "belongs to type %s, but type is %s: remove it, or change type", listed(o.kinds), out.Type)
 		}
 	}
-	for _, key := range []string{"personal_access_token", "organization_api_key"} {
+	for _, key := range []string{"organization_api_key"} {
 		if a.given(key) {
 			a.addf(key, "does not belong to type %s and is not supported by this version: remove it", out.Type)
 		}
@@ -129,15 +145,55 @@ func (s *section) auth(env Env) Auth {
 	case ServiceAccount, OAuth:
 		out.ClientID = a.clientID(out.Type)
 		out.ClientSecret, out.ClientSecretFile = a.clientSecret(env)
+	case PersonalAccessToken:
+		out.PersonalAccessToken = a.required("personal_access_token", "create one in the product, in the account's profile under Personal Access Tokens")
+	case Basic:
+		out.Username = a.username()
+		out.Password = a.password()
 	}
 	return out
 }
 
+// username reads the name of an account of Data Center, which a colon would end
+// in an HTTP Basic credential.
+func (s *section) username() string {
+	if !s.given("username") {
+		s.addf("username", "is missing: give the name that the account signs in with")
+		return ""
+	}
+	v, ok := s.str("username")
+	if !ok {
+		return ""
+	}
+	if v == "" || strings.TrimSpace(v) != v || strings.ContainsAny(v, ":\r\n\t") {
+		s.addf("username", "must be the name that the account signs in with, without a colon or white space at its ends")
+		return ""
+	}
+	return v
+}
+
+// password is a secret in which people may have put any character.
+func (s *section) password() auth.Secret {
+	if !s.given("password") {
+		s.addf("password", "is missing: put the account's password here, best as a handle of the Agent's secret management, ENC[name]")
+		return ""
+	}
+	v, ok := s.str("password")
+	if !ok {
+		return ""
+	}
+	if v == "" || strings.ContainsAny(v, "\r\n") {
+		s.addf("password", "is empty or holds a line break: copy it anew (a secret backend that ends its answers with a line break does this)")
+		return ""
+	}
+	return auth.Secret(v)
+}
+
 // authType reads the type; "" where there is none that this version can use.
-func (s *section) authType() AuthType {
+func (s *section) authType(d Deployment) AuthType {
 	if !s.given("type") {
 		if s.line > 0 {
-			s.addf("type", "is missing: use %s", listed(authTypes))
+			s.addf("type", "is missing: use %s", listed(d.authTypes()))
 		}
 		return ""
 	}
@@ -145,18 +201,24 @@ func (s *section) authType() AuthType {
 	if !ok {
 		return ""
 	}
-	switch v {
-	case string(APIToken), string(ServiceAccount), string(OAuth):
-		return AuthType(v)
-	case "personal_access_token":
-		s.addf("type", "personal_access_token (Data Center) is not supported by this version: use api_token or service_account with a Cloud site")
+	switch kind := AuthType(v); kind {
+	case APIToken, ServiceAccount, OAuth, PersonalAccessToken, Basic:
+		onDataCenter := kind == PersonalAccessToken || kind == Basic
+		switch {
+		case onDataCenter == (d == DataCenter):
+			return kind
+		case onDataCenter:
+			s.addf("type", "%s is for Data Center: use %s, or set deployment: data_center", v, listed(d.authTypes()))
+		default:
+			s.addf("type", "%s is for Atlassian Cloud: use %s, or remove deployment: data_center", v, listed(d.authTypes()))
+		}
 	case "organization_api_key":
 		s.addf("type", "organization_api_key (the organisation's audit log) is not supported by this version: use api_token or service_account with a site")
 	default:
-		if near := nearest(v, wordsOf(authTypes)); near != "" {
+		if near := nearest(v, wordsOf(append(slices.Clone(authTypes), PersonalAccessToken))); near != "" {
 			s.addf("type", "is %s: did you mean %s?", shown(v), near)
 		} else {
-			s.addf("type", "is %s: use %s", shown(v), listed(authTypes))
+			s.addf("type", "is %s: use %s", shown(v), listed(d.authTypes()))
 		}
 	}
 	return ""

@@ -25,8 +25,8 @@ func badConfigs() []badConfig {
 		{"the type organization_api_key, which comes later", "auth-organization-api-key.yaml", []string{
 			`invalid-auth-organization-api-key.yaml:5: instances[0].auth.type: organization_api_key (the organisation's audit log) is not supported by this version: use api_token or service_account with a site`,
 		}},
-		{"the type personal_access_token, which comes later", "auth-personal-access-token.yaml", []string{
-			`invalid-auth-personal-access-token.yaml:5: instances[0].auth.type: personal_access_token (Data Center) is not supported by this version: use api_token or service_account with a Cloud site`,
+		{"the type personal_access_token with a Cloud site", "auth-personal-access-token.yaml", []string{
+			`invalid-auth-personal-access-token.yaml:5: instances[0].auth.type: personal_access_token is for Data Center: use api_token, service_account or oauth, or set deployment: data_center`,
 		}},
 		{"a type with a hyphen", "auth-type.yaml", []string{
 			`invalid-auth-type.yaml:5: instances[0].auth.type: is "api-token": did you mean api_token?`,
@@ -36,11 +36,25 @@ func badConfigs() []badConfig {
 			`invalid-boolean.yaml:9: instances[0].service_checks: must be true or false, without quotes`,
 			`invalid-boolean.yaml:10: instances[0].tls_verify: must be true or false, without quotes`,
 		}},
-		{"a Data Center site, which comes later", "data-center.yaml", []string{
-			`invalid-data-center.yaml:7: instances[0].deployment: data_center is not supported by this version: use cloud, with a Cloud site`,
+		{"what does not go with Data Center", "data-center.yaml", []string{
+			`invalid-data-center.yaml:3: instances[0].site: is a Cloud site: remove deployment: data_center`,
+			`invalid-data-center.yaml:9: instances[1].products: is missing: on Data Center each product has an address of its own, so name the one at site, with products: [jira] or products: [confluence]`,
+			`invalid-data-center.yaml:13: instances[1].auth.username: must be the name that the account signs in with, without a colon or white space at its ends`,
+			`invalid-data-center.yaml:15: instances[2].site: must begin with https://: over http:// everybody on the way to jira.example.com could read the credential`,
+			`invalid-data-center.yaml:17: instances[2].products: names both products, and on Data Center each has an address of its own: name one, and give the other an instance of its own`,
+			`invalid-data-center.yaml:18: instances[2].gateway: is for Atlassian Cloud, and Data Center has none: remove it`,
+			`invalid-data-center.yaml:20: instances[2].auth.type: api_token is for Atlassian Cloud: use personal_access_token or basic, or remove deployment: data_center`,
+			`invalid-data-center.yaml:23: instances[3].site: must end after the context path: write https://example.com/jira`,
+			`invalid-data-center.yaml:27: instances[3].auth.username: is missing: give the name that the account signs in with`,
+			`invalid-data-center.yaml:27: instances[3].auth.password: is missing: put the account's password here, best as a handle of the Agent's secret management, ENC[name]`,
+			`invalid-data-center.yaml:28: instances[4].site: has no valid context path after the host: write the product's base URL, as its general configuration shows it`,
+			`invalid-data-center.yaml:31: instances[4].audit_log_path: must be an absolute path`,
+			`invalid-data-center.yaml:35: instances[5].audit_log_path: is given together with auth, and one instance reads either the files or the API: remove auth to read the files, which miss nothing, or audit_log_path to read the API`,
+			`invalid-data-center.yaml:40: instances[6].audit_log_path: is for Data Center, whose nodes write audit log files: remove it, or set deployment: data_center`,
+			`invalid-data-center.yaml:43: instances[6].auth.type: basic is for Data Center: use api_token, service_account or oauth, or set deployment: data_center`,
 		}},
 		{"an unknown deployment", "deployment.yaml", []string{
-			`invalid-deployment.yaml:8: instances[0].deployment: is "server": this version knows only cloud`,
+			`invalid-deployment.yaml:8: instances[0].deployment: is "server": use cloud or data_center`,
 		}},
 		{"durations out of bounds", "durations-bounds.yaml", []string{
 			`invalid-durations-bounds.yaml:8: instances[0].initial_lookback: must be from 1m to 365d, not "400d"`,

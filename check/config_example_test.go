@@ -44,6 +44,7 @@ func filledIn(t *testing.T, authType string, without ...string) string {
 		"<CA_CERT_PATH>", "/etc/datadog-agent/ca.pem", "<CERT_PATH>", "/etc/datadog-agent/cert.pem", "<PRIVATE_KEY_PATH>", "/etc/datadog-agent/key.pem",
 		"ENC[atlassian_token]", "token-secret-3", "ENC[atlassian_client_secret]", "client-secret-4",
 		"ENC[atlassian_redact_passphrase]", "redact-secret-passphrase-5",
+		"ENC[jira_personal_access_token]", "personal-secret-5", "ENC[jira_password]", "password-secret-6", "<USERNAME>", "filled-in",
 		"/etc/datadog-agent/atlassian_client_secret", "/etc/datadog-agent/atlassian_secret",
 		"type: api_token", "type: "+authType,
 	).Replace(text)
@@ -94,18 +95,34 @@ func TestTheExampleUncommentedParses(t *testing.T) {
 		name, authType string
 		without        []string
 		want           Auth
+		dataCenter     bool
 	}{
 		{"with an API token", "api_token", []string{"client_id", "client_secret", "client_secret_file"},
-			Auth{Type: APIToken, Email: "audit@filled-in.example", APIToken: "token-secret-3", Expires: expires}},
+			Auth{Type: APIToken, Email: "audit@filled-in.example", APIToken: "token-secret-3", Expires: expires}, false},
 		{"with a service account and its secret", "service_account", []string{"email", "api_token", "client_secret_file"},
-			Auth{Type: ServiceAccount, ClientID: "filled-in-id", ClientSecret: "client-secret-4", Expires: expires}},
+			Auth{Type: ServiceAccount, ClientID: "filled-in-id", ClientSecret: "client-secret-4", Expires: expires}, false},
 		{"with a service account and a file", "service_account", []string{"email", "api_token", "client_secret"},
-			Auth{Type: ServiceAccount, ClientID: "filled-in-id", ClientSecret: "Kq7vZ-secret-of-a-file", ClientSecretFile: "/etc/datadog-agent/atlassian_secret", Expires: expires}},
+			Auth{Type: ServiceAccount, ClientID: "filled-in-id", ClientSecret: "Kq7vZ-secret-of-a-file", ClientSecretFile: "/etc/datadog-agent/atlassian_secret", Expires: expires}, false},
+		{"with a personal access token", "personal_access_token", []string{"email", "api_token", "client_id", "client_secret", "client_secret_file", "username", "password", "audit_log_path"},
+			Auth{Type: PersonalAccessToken, PersonalAccessToken: "personal-secret-5", Expires: expires}, true},
+		{"with a password", "basic", []string{"email", "api_token", "client_id", "client_secret", "client_secret_file", "personal_access_token", "audit_log_path"},
+			Auth{Type: Basic, Username: "filled-in", Password: "password-secret-6", Expires: expires}, true},
+		{"with audit log files", "", []string{"auth", "type", "email", "api_token", "client_id", "client_secret", "client_secret_file", "personal_access_token", "username", "password", "expires"},
+			Auth{}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			ps := &problems{file: "conf.yaml", lines: true}
-			text := filledIn(t, tt.authType, tt.without...)
+			without := tt.without
+			if tt.dataCenter {
+				without = append(slices.Clone(without), "gateway", "auth_server", "- confluence")
+			} else {
+				without = append(slices.Clone(without), "personal_access_token", "username", "password", "audit_log_path")
+			}
+			text := filledIn(t, tt.authType, without...)
+			if tt.dataCenter {
+				text = strings.NewReplacer("deployment: cloud", "deployment: data_center", "filled-in.atlassian.net", "filled-in.example.com/jira").Replace(text)
+			}
 			instances, sources := parseFile(ps, []byte(text), testEnv())
 			if err := ps.err(); err != nil {
 				t.Fatalf("%v\n%s", err, text)
@@ -188,6 +205,7 @@ func TestTheAgentsScrubberHidesEverySecretButALiteralClientSecret(t *testing.T) 
 	for how, scrubbed := range map[string]string{"ScrubBytes": string(asBytes), "ScrubYaml": string(asYAML)} {
 		for secret, wantShown := range map[string]bool{
 			"proxy-secret-1": false, "proxy-secret-2": false, "token-secret-3": false, "client-secret-4": true, "redact-secret-passphrase-5": false,
+			"personal-secret-5": false, "password-secret-6": false,
 		} {
 			if !strings.Contains(string(text), secret) {
 				t.Fatalf("%s is not in the text", secret)

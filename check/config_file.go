@@ -190,7 +190,7 @@ func parseFile(ps *problems, text []byte, env Env) ([]Instance, []logSource) {
 // shareOneSite reports the instances that would write to one state.
 func shareOneSite(instances []Instance) []Problem {
 	type stream struct {
-		host    string
+		site    string
 		product audit.Product
 	}
 	first := map[stream]Instance{}
@@ -202,7 +202,7 @@ func shareOneSite(instances []Instance) []Problem {
 		var shared []string
 		var other Instance
 		for _, p := range in.Config.Products {
-			key := stream{in.Config.Host(), p}
+			key := stream{in.Config.Name(), p}
 			if o, ok := first[key]; ok {
 				shared = append(shared, string(p))
 				other = o
@@ -212,7 +212,7 @@ func shareOneSite(instances []Instance) []Problem {
 		}
 		if len(shared) > 0 {
 			out = append(out, Problem{Text: fmt.Sprintf("%s and %s both collect %s of %s, and would share one state: remove one of them, or give them different products",
-				other.Where, in.Where, strings.Join(shared, " and "), in.Config.Host())})
+				other.Where, in.Where, strings.Join(shared, " and "), in.Config.Name())})
 		}
 	}
 	return out

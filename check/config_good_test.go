@@ -23,7 +23,7 @@ func readable(in Instance) map[string]any {
 		warnings = append(warnings, w.String())
 	}
 	return map[string]any{
-		"where": in.Where, "site": c.Site.String(), "host": c.Host(), "products": c.Products, "auth": c.Auth,
+		"where": in.Where, "site": c.Site.String(), "deployment": c.Deployment, "audit_log_path": c.AuditLogPath, "host": c.Host(), "path": c.Path(), "products": c.Products, "auth": c.Auth,
 		"initial_lookback": c.InitialLookback.String(), "lookback": c.Lookback.String(),
 		"reconcile_window": c.ReconcileWindow.String(), "reconcile_interval": c.ReconcileInterval.String(),
 		"interval": c.Interval.String(), "timeout": c.Timeout.String(), "tags": c.Tags, "service": c.Service,

@@ -14,9 +14,24 @@ import (
 var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 
 // baseURL reads the address of something of Atlassian's, as scheme and host.
-// The scheme may be left out (https), and one of paths may follow. Messages
-// quote the address only where it is a host.
+// The scheme may be left out (https), and one of paths may follow, or slashes.
+// Messages quote the address only where it is a host.
 func (s *section) baseURL(key string, paths ...string) *url.URL {
+	u := s.address(key, "https://example.atlassian.net")
+	if u == nil {
+		return nil
+	}
+	if path := strings.TrimRight(u.Path, "/"); path != "" && !slices.Contains(paths, path) {
+		s.addf(key, "must end after the host: write %s://%s", u.Scheme, u.Host)
+		return nil
+	}
+	u.Path, u.RawPath = "", ""
+	return u
+}
+
+// address reads a URL without credentials, query and fragment, its host in lower
+// case and without the port that its scheme has anyway; example is for messages.
+func (s *section) address(key, example string) *url.URL {
 	v, ok := s.str(key)
 	if !ok {
 		return nil
@@ -31,7 +46,7 @@ func (s *section) baseURL(key string, paths ...string) *url.URL {
 	}
 	u, err := url.Parse(v)
 	if err != nil {
-		s.addf(key, "is not a URL, such as https://example.atlassian.net")
+		s.addf(key, "is not a URL, such as %s", example)
 		return nil
 	}
 	u.Scheme = strings.ToLower(u.Scheme)
@@ -52,7 +67,7 @@ func (s *section) baseURL(key string, paths ...string) *url.URL {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	ip := net.ParseIP(host)
 	if ip == nil && !hostName.MatchString(host) {
-		s.addf(key, "has no valid host name: write it like https://example.atlassian.net")
+		s.addf(key, "has no valid host name: write it like %s", example)
 		return nil
 	}
 	port := u.Port()
@@ -64,14 +79,10 @@ func (s *section) baseURL(key string, paths ...string) *url.URL {
 		s.addf(key, "must begin with https://: over http:// everybody on the way to %s could read the credential", host)
 		return nil
 	}
-	if path := strings.TrimRight(u.Path, "/"); path != "" && !slices.Contains(paths, path) {
-		s.addf(key, "must end after the host: write %s://%s", u.Scheme, joinHost(host, port))
-		return nil
-	}
 	if u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
 		port = ""
 	}
-	return &url.URL{Scheme: u.Scheme, Host: joinHost(host, port)}
+	return &url.URL{Scheme: u.Scheme, Host: joinHost(host, port), Path: u.Path, RawPath: u.RawPath}
 }
 
 func joinHost(host, port string) string {

@@ -136,17 +136,17 @@ func (r *run) settleDelivery() {
 		for _, g := range out.GivenUp {
 			r.sender.Event(s.product, "warning", "Atlassian audit records: lines were never acknowledged",
 				r.about(s.product, givenUpText(g, r.folders.placesOf(s.product.LogSource()).Delivered)),
-				"atlassian_audit_records.given_up:"+r.config.Host()+":"+string(s.product))
+				"atlassian_audit_records.given_up:"+r.config.Name()+":"+string(s.product))
 		}
 	}
 }
 
 // home names where the products run; see audit.Stream.
-func (r *run) home() string { return r.config.Host() }
+func (r *run) home() string { return r.config.Name() }
 
 // about is a sentence about a product.
 func (r *run) about(p audit.Product, text string) string {
-	return fmt.Sprintf("%s of %s: %s", p, r.config.Host(), text)
+	return fmt.Sprintf("%s of %s: %s", p, r.config.Name(), text)
 }
 
 // mishap tells what of the delivery did not work, and will be tried again.
@@ -292,10 +292,10 @@ type Delivery struct {
 
 // DeliveryOf looks at a product's files and changes nothing; it needs no lock.
 func DeliveryOf(c *Config, p audit.Product, now time.Time) (Delivery, error) {
-	f := foldersOf(c.RunPath, c.Host())
+	f := foldersOf(c.RunPath, c.Name())
 	last, _ := readLastRun(f.lastRun(p)) // what it says is only a hint
 	reg := openRegistry(registryPath(AgentInfo{}, c.RunPath, last), AgentInfo{})
-	t, err := f.track(c.Host(), p, reg, c.Interval, func() time.Time { return now })
+	t, err := f.track(c.Name(), p, reg, c.Interval, func() time.Time { return now })
 	if err != nil {
 		return Delivery{}, err
 	}

@@ -189,8 +189,8 @@ func (d *diagnosis) config() {
 		if d.o.Given {
 			c.RunPath = d.o.RunPath
 		}
-		sites = append(sites, c.Host())
-		if strings.Contains(c.Host(), d.o.Filter) {
+		sites = append(sites, c.Name())
+		if strings.Contains(c.Name(), d.o.Filter) {
 			d.instances = append(d.instances, in)
 		}
 	}

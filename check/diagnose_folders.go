@@ -62,7 +62,7 @@ func (d *diagnosis) ownFolders() {
 	base := agent.Base(d.runPath())
 	dirs := []string{base, agent.StateDir(base), filepath.Join(base, "collected"), filepath.Join(base, "spool"), agent.OversizeDir(base)}
 	for _, in := range d.instances {
-		f := foldersOf(d.runPath(), in.Config.Host())
+		f := foldersOf(d.runPath(), in.Config.Name())
 		dirs = append(dirs, f.stateDir())
 		for _, p := range in.Config.Products {
 			dirs = append(dirs, agent.SpoolDir(base, p.LogSource()))

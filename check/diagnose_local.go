@@ -152,9 +152,9 @@ func firstOf(values ...string) string {
 
 // state tells what is remembered of a product, and what its last runs said.
 func (d *diagnosis) state(c *Config, p audit.Product) {
-	step := Step{Name: "state", Instance: c.Host(), Product: p}
+	step := Step{Name: "state", Instance: c.Name(), Product: p}
 	now := d.o.Now()
-	f := foldersOf(c.RunPath, c.Host())
+	f := foldersOf(c.RunPath, c.Name())
 	s, _, err := productStatus(c, f, p, now)
 	if err != nil {
 		d.fail(step, CodeOf(err), oneLine(err), "")

@@ -34,7 +34,7 @@ func stepOf(code string) string {
 		return stepPlan
 	case atlassian.CodeNotFound, atlassian.CodeRedirect, atlassian.CodeBadRequest, atlassian.CodeQuota, atlassian.CodeUnavailable, atlassian.CodeTimeout,
 		atlassian.CodeInterrupted, atlassian.CodeNetwork, atlassian.CodeDNS, atlassian.CodeTLS, atlassian.CodeClock, atlassian.CodeProxy,
-		atlassian.CodeInvalidAnswer, atlassian.CodeTooLarge, CodeMachine:
+		atlassian.CodeInvalidAnswer, atlassian.CodeTooLarge, atlassian.CodeAuditLog, CodeMachine:
 		return stepRecord
 	}
 	return stepToken
@@ -54,7 +54,7 @@ type asked struct {
 func (p *inquiry) products(ctx context.Context) {
 	var all []asked
 	var wait *atlassian.Error
-	if p.c.Auth.Type != APIToken {
+	if p.c.Deployment == Cloud && p.c.Auth.Type != APIToken {
 		// Only tokens of this kind can be asked what they reach. Where that fails,
 		// asking for a record tells the same, unless it is to be left alone.
 		var err error
@@ -73,7 +73,7 @@ func (p *inquiry) products(ctx context.Context) {
 			all = append(all, asked{product: product, err: &atlassian.Error{Code: code, What: text, Next: "nothing: the check goes on by itself", Until: p.d.o.Now()}})
 			continue
 		}
-		source := p.site.client.Source(product, p.cloudID, p.routes[product])
+		source := p.site.endpoint(p.c, product, p.cloudID, audit.Position{Route: p.routes[product]})
 		page, err := source.Page(ctx, audit.Query{From: -1, Limit: 1})
 		a := asked{product: product, records: len(page.Records), route: source.Route()}
 		if err != nil && !errors.As(err, &a.err) {
@@ -100,7 +100,7 @@ func (p *inquiry) ask(ctx context.Context, a *asked, all []asked) {
 	}
 	switch a.err.Code {
 	case atlassian.CodeNotAdmin:
-		if a.product != audit.Jira {
+		if a.product != audit.Jira || p.c.Deployment == DataCenter {
 			return
 		}
 		admin, err := p.site.client.AdministersJira(ctx, p.cloudID, a.route)
@@ -138,7 +138,7 @@ func (p *inquiry) elsewhere(a *asked) bool {
 			sites = append(sites, r.URL)
 		}
 		a.err = &atlassian.Error{Code: atlassian.CodeCloudID, Person: true,
-			What: fmt.Sprintf("the token is good, but not for %s: it reaches %s", p.c.Host(), strings.Join(sites, ", ")),
+			What: fmt.Sprintf("the token is good, but not for %s: it reaches %s", p.c.Name(), strings.Join(sites, ", ")),
 			Next: "correct `site`, or use a credential that was made for this one"}
 		return true
 	}
@@ -171,7 +171,7 @@ func missingScopes(p audit.Product, has []string) []string {
 
 // tell turns what became of one question into the steps that it went through.
 func (p *inquiry) tell(a asked) {
-	at := func(name string) Step { return Step{Name: name, Instance: p.c.Host(), Product: a.product} }
+	at := func(name string) Step { return Step{Name: name, Instance: p.c.Name(), Product: a.product} }
 	code, failed := "", len(recordSteps)
 	switch {
 	case a.err != nil:
@@ -182,6 +182,10 @@ func (p *inquiry) tell(a asked) {
 	}
 	for i, name := range recordSteps {
 		switch {
+		case p.c.AuditLogPath != "" && name != stepRecord:
+			p.d.skip(at(name), "the audit log files are read, which takes no credential")
+		case p.c.Deployment == DataCenter && (name == stepScopes || name == stepPlan) && i < failed:
+			p.d.skip(at(name), "Data Center has none")
 		case i == failed && a.err != nil:
 			p.failWith(at(name), a.err)
 		case i == failed:
@@ -241,8 +245,11 @@ func (p *inquiry) good(s Step, a asked) {
 
 func (p *inquiry) goodToken(s Step, a asked) {
 	where := "the gateway"
-	if a.route == atlassian.RouteSite {
+	switch a.route {
+	case atlassian.RouteSite:
 		where = "the site's own host"
+	case atlassian.RouteEvents, atlassian.RouteRecords:
+		where = "the product"
 	}
 	text := "accepted by " + where
 	if shown := p.c.ExpiryShown(p.d.o.Now()); shown != "" {

@@ -39,7 +39,7 @@ type hop struct {
 	optional bool
 }
 
-func (p *inquiry) step(name string) Step { return Step{Name: name, Instance: p.c.Host()} }
+func (p *inquiry) step(name string) Step { return Step{Name: name, Instance: p.c.Name()} }
 
 // site asks Atlassian about one instance.
 func (d *diagnosis) site(ctx context.Context, in Instance) {
@@ -57,7 +57,7 @@ func (d *diagnosis) site(ctx context.Context, in Instance) {
 	}
 	o := d.o.Options
 	o.anonymous = len(p.c.Auth.secrets()) == 0
-	s, err := newSite(p.c, o, foldersOf(p.c.RunPath, p.c.Host()).base)
+	s, err := newSite(p.c, o, foldersOf(p.c.RunPath, p.c.Name()).base)
 	if err != nil {
 		d.fail(p.step("connection"), CodeMachine, err.Error(), "correct the option that it names")
 		p.skipFrom("tls", "no connection can be made")
@@ -65,17 +65,27 @@ func (d *diagnosis) site(ctx context.Context, in Instance) {
 	}
 	p.site = s
 	defer s.client.Close()
+	if p.c.AuditLogPath != "" {
+		for _, name := range siteSteps[:slices.Index(siteSteps, stepToken)] {
+			d.skip(p.step(name), "the audit log files in %s are read, and nothing is asked of the site", p.c.AuditLogPath)
+		}
+		p.products(ctx)
+		return
+	}
 	p.reach(ctx)
 	if !p.hosts(ctx) {
 		p.skipFrom("site", "the site was not reached")
 		return
 	}
-	if p.cloudID, err = s.client.CloudID(ctx); err != nil {
+	if p.c.Deployment == DataCenter {
+		d.pass(p.step("site"), "%s is said to be a Data Center, and answers", p.c.Name())
+	} else if p.cloudID, err = s.client.CloudID(ctx); err != nil {
 		p.failWith(p.step("site"), err)
 		p.skipFrom(stepToken, "the site is not known")
 		return
+	} else {
+		d.pass(p.step("site"), "%s is a Cloud site, cloudId %s", p.c.Host(), p.cloudID)
 	}
-	d.pass(p.step("site"), "%s is a Cloud site, cloudId %s", p.c.Host(), p.cloudID)
 	if o.anonymous {
 		p.skipFrom(stepToken, "the credential is a handle of the Agent's secret management, which only the Agent can resolve: `datadog-agent check atlassian_audit_records` runs with it")
 		return
@@ -120,7 +130,7 @@ func (p *inquiry) failWith(s Step, err error) {
 // alone, and on which route a credential is good.
 func (p *inquiry) remembered() {
 	now := p.d.o.Now()
-	f := foldersOf(p.c.RunPath, p.c.Host())
+	f := foldersOf(p.c.RunPath, p.c.Name())
 	for _, product := range p.c.Products {
 		last, err := readLastRun(f.lastRun(product))
 		if err != nil {
@@ -142,6 +152,10 @@ func (p *inquiry) remembered() {
 
 // reach goes to every host that is needed, without a credential.
 func (p *inquiry) reach(ctx context.Context) {
+	if p.c.Deployment == DataCenter {
+		p.hops = []hop{p.hop(ctx, p.site.client.Origins()[0], false)}
+		return
+	}
 	needed := p.c.Auth.Type != APIToken
 	for i, u := range p.site.client.Origins() {
 		p.hops = append(p.hops, p.hop(ctx, u, i > 0 && !needed))

@@ -91,7 +91,7 @@ func (r *run) expiry(now time.Time) {
 	}
 	r.sender.Metric(MetricExpiresIn, "", at.Sub(now).Seconds())
 	if _, notice := r.config.ExpiryNotice(now); notice != "" {
-		r.report.Warning(r.config.Host() + ": " + notice)
+		r.report.Warning(r.config.Name() + ": " + notice)
 	}
 }
 

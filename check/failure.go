@@ -90,6 +90,7 @@ func Failures() []Failure {
 		{atlassian.CodeTLS, "There is no trusted connection", "if a proxy or gateway of yours intercepts TLS, give its certificate authority in `tls_ca_cert`"},
 		{atlassian.CodeClock, "The clock of this machine is off", "let the machine take its time from an NTP server"},
 		{atlassian.CodeProxy, "The proxy refuses, or cannot be reached", "check the proxy's address, user name and password, and that it lets the host through"},
+		{atlassian.CodeAuditLog, "The audit log files of a Data Center node cannot be read", "check `audit_log_path`, and that the Agent's user may read the files"},
 		{atlassian.CodeTimeout, "No whole answer came in time", "check the network and raise `timeout` if it stays so"},
 
 		// Atlassian.

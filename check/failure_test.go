@@ -164,6 +164,13 @@ func failures() []failing {
 			w.server.Fill(60, 6*time.Hour)
 			w.options.Transport = w.server.Transport()
 		}},
+		{code: atlassian.CodeAuditLog, run: func(w *world) (Result, Recorded) {
+			c, err := Parse(nil, []byte("site: https://jira.example.com/jira\ndeployment: data_center\nproducts: [jira]\naudit_log_path: /var/atlassian/application-data/jira/log/audit"), Env{RunPath: w.run})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return w.runOnce(c)
+		}},
 		{code: atlassian.CodeClock, by: "a certificate of the future", prepare: cut(x509.CertificateInvalidError{Reason: x509.Expired,
 			Cert: &x509.Certificate{NotBefore: time.Unix(2e9, 0), NotAfter: time.Unix(3e9, 0)}})},
 		{code: atlassian.CodeProxy, prepare: cut(&atlassian.ProxyError{Proxy: "proxy.example.com:3128", Status: 407})},

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -12,7 +14,7 @@ import (
 
 // folders are the places of one site below the run path:
 //
-//	<base>/state/<host>/<product>.db        the state
+//	<base>/state/<host>/<product>.db        the state; a context path is part of <host>
 //	<base>/state/<host>/<product>.copy.db   its copy
 //	<base>/state/<host>/<product>.last      how the last run ended
 //	<base>/state/<host>/<product>.delivery.json  what is remembered of its files
@@ -27,8 +29,20 @@ type folders struct {
 	host          string // safe in a path
 }
 
-func foldersOf(runPath, host string) folders {
-	return folders{runPath: runPath, base: agent.Base(runPath), host: safeHost(host)}
+func foldersOf(runPath, name string) folders {
+	return folders{runPath: runPath, base: agent.Base(runPath), host: folderName(name)}
+}
+
+// folderName is the name of a site, its host and context path, as that of a
+// file. The path follows behind a '_', with the beginning of its SHA-256, since
+// different ones may look alike in a file's name.
+func folderName(name string) string {
+	host, path, below := strings.Cut(name, "/")
+	if !below {
+		return safeHost(host)
+	}
+	sum := sha256.Sum256([]byte("/" + path))
+	return fmt.Sprintf("%s_%s-%x", safeHost(host), safeHost(path), sum[:4])
 }
 
 // safeHost is a host as the name of a file: what a port or an IPv6 address

@@ -33,14 +33,14 @@ func (r *run) tell(s *stream) {
 	r.sender.ServiceCheck(IsCurrent, s.product, status, message)
 	r.remember(s, canConnect, Judgement{status, message})
 	if sum.HiddenSince != 0 {
-		r.report.Warning(fmt.Sprintf("%s of %s: %s", s.product, r.config.Host(), withheld(sum.HiddenSince)))
+		r.report.Warning(fmt.Sprintf("%s of %s: %s", s.product, r.config.Name(), withheld(sum.HiddenSince)))
 	}
 	for _, notice := range sum.Notices {
-		r.report.Warning(fmt.Sprintf("%s of %s: %s", s.product, r.config.Host(), notice))
+		r.report.Warning(fmt.Sprintf("%s of %s: %s", s.product, r.config.Name(), notice))
 	}
 	r.metrics(s, sum)
 	log.Debugf("%s of %s: %d records, %d duplicates, live edge read: %t, gap %s",
-		s.product, r.config.Host(), sum.Records, sum.Duplicates, sum.LiveDone, sum.Gap)
+		s.product, r.config.Name(), sum.Records, sum.Duplicates, sum.LiveDone, sum.Gap)
 }
 
 // tellStuck reports a run that holds the state without writing it: every run
@@ -55,7 +55,7 @@ func (r *run) tellStuck(s *stream) {
 		return
 	}
 	text := withCode(fmt.Sprintf("%s of %s: another run holds the state and has written nothing for %s; find the process atlassian-audit-records that hangs, and end it: nothing is lost by it",
-		s.product, r.config.Host(), silent.Round(time.Minute)), CodeStuckRun)
+		s.product, r.config.Name(), silent.Round(time.Minute)), CodeStuckRun)
 	r.sender.ServiceCheck(IsCurrent, s.product, StatusCritical, text)
 	r.report.Warning(text)
 }
@@ -71,6 +71,9 @@ func (r *run) metrics(s *stream, sum collect.Summary) {
 	send := func(name string, value int) { r.sender.Metric(name, s.product, float64(value)) }
 	send(MetricRecords, sum.Records)
 	send(MetricDuplicates, sum.Duplicates)
+	if r.config.Deployment == DataCenter {
+		send(MetricOwnSearches, sum.Own)
+	}
 	send(MetricLate, sum.Late+s.delivery.Late)
 	send(MetricUndated, sum.Undated)
 	send(MetricTruncated, sum.Truncated)

@@ -73,11 +73,15 @@ func (r *run) resolve(ctx context.Context, soft time.Time) {
 	if jira < 0 || r.streams[jira].source == nil || r.streams[jira].source.good == 0 {
 		return
 	}
+	users, ok := r.streams[jira].source.endpoint.(*atlassian.Source)
+	if !ok {
+		return // Data Center's records name people themselves
+	}
 	for _, s := range r.streams {
 		if s.names == nil || len(s.names.wanted) == 0 || s.err != nil || s.store == nil || s.names.known[refusal].Until > s.names.now {
 			continue
 		}
-		if found := r.ask(ctx, soft, s, r.streams[jira].source.Source); len(found) > 0 {
+		if found := r.ask(ctx, soft, s, users); len(found) > 0 {
 			if err := s.store.KeepPeople(found, s.names.now-namesForget.Milliseconds()); err != nil {
 				s.err = r.local(s, err)
 			}

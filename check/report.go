@@ -40,6 +40,7 @@ const (
 	MetricGap              = "gap"
 	MetricRecords          = "records"
 	MetricDuplicates       = "duplicates"
+	MetricOwnSearches      = "own_searches"
 	MetricLate             = "late"
 	MetricUndated          = "undated"
 	MetricTruncated        = "truncated"
@@ -60,6 +61,7 @@ func Metrics() []MetricInfo {
 		{MetricGap, Gauge, "second", "Length of the time spans that are wanted and not read yet.", true, -1, "gap"},
 		{MetricRecords, Count, "record", "Audit records newly written to the spool.", true, 0, "records"},
 		{MetricDuplicates, Count, "record", "Audit records that were read again, recognised and dropped.", true, 0, "duplicates"},
+		{MetricOwnSearches, Count, "record", "Records that Data Center wrote of the check's own searches of the audit log. They are left out.", true, 0, "own searches"},
 		{MetricLate, Count, "record", "Audit records too old, when spooled, for Datadog to accept under their own date.", true, -1, "late records"},
 		{MetricUndated, Count, "record", "Audit records whose date is missing or unreadable.", true, -1, "undated records"},
 		{MetricTruncated, Count, "record", "Audit records delivered reduced because they are longer than a log may be.", true, -1, "truncated records"},
@@ -127,10 +129,20 @@ func NewSender(r Report, c *Config) *Sender {
 	}
 	return &Sender{
 		report:        r,
-		tags:          append(slices.Clone(c.Tags), "site:"+c.Host()),
+		tags:          siteTags(c),
 		serviceChecks: c.ServiceChecks,
 		types:         types,
 	}
+}
+
+// siteTags are the instance's tags and what names the site. A context path has a
+// tag of its own: two products of Data Center may share a host.
+func siteTags(c *Config) []string {
+	tags := append(slices.Clone(c.Tags), "site:"+c.Host())
+	if c.Path() != "" {
+		tags = append(tags, "context_path:"+c.Path())
+	}
+	return tags
 }
 
 // Tags are those of everything that is about the product; "" is none.

@@ -141,5 +141,5 @@ func (s *source) roomy(ctx context.Context, q audit.Query) (audit.Page, error) {
 	if err := s.room(); err != nil {
 		return audit.Page{}, err
 	}
-	return s.Source.Page(ctx, q)
+	return s.endpoint.Page(ctx, q)
 }

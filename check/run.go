@@ -83,16 +83,48 @@ type stream struct {
 // ready reports whether Atlassian may be asked about the product.
 func (s *stream) ready() bool { return !s.busy && s.idle == "" && s.err == nil }
 
+// endpoint is where the records of a product come from.
+type endpoint interface {
+	collect.Source
+	// Route is what was found out about the way there, worth keeping.
+	Route() string
+	// Requests and Throttled count what was asked, and how often a wait was asked
+	// for.
+	Requests() int
+	Throttled() int
+}
+
+// endpoint is where the product's records come from, with what is remembered of it.
+func (s *site) endpoint(c *Config, p audit.Product, cloudID string, before audit.Position) endpoint {
+	if c.AuditLogPath != "" {
+		return atlassian.NewLogFiles(atlassian.LogFilesOptions{Dir: c.AuditLogPath, Site: c.Name(), Product: p, Asked: before.Asked, Now: s.client.Now})
+	}
+	if c.Deployment == DataCenter {
+		return s.client.DataCenter(atlassian.DataCenterOptions{
+			Product: p, Account: c.Auth.Username, Route: before.Route, Asked: before.Asked,
+		})
+	}
+	return s.client.Source(p, cloudID, before.Route)
+}
+
 // source counts the answers that were good, and keeps the last failure until
 // one is: the collector says nothing of an answer that the end of the time cut
 // off, which is all there is to say where no other came.
 type source struct {
-	*atlassian.Source
+	endpoint
 	good   int
 	failed error
 	first  func()
 	// room is asked before each question.
 	room func() error
+}
+
+// Asked are the questions that the endpoint wants to be remembered.
+func (s *source) Asked() []audit.Asked {
+	if e, ok := s.endpoint.(interface{ Asked() []audit.Asked }); ok {
+		return e.Asked()
+	}
+	return nil
 }
 
 // Page implements collect.Source.
@@ -203,9 +235,9 @@ func (r *run) fail(err error) {
 func (r *run) local(s *stream, err error) error {
 	if diskFull(err) && !saysDiskFull(err) {
 		return fmt.Errorf("%s of %s: the disk is full: %w; free some space on the file system of %s (nothing is lost: Atlassian keeps the records)",
-			s.product, r.config.Host(), err, r.folders.base)
+			s.product, r.config.Name(), err, r.folders.base)
 	}
-	return fmt.Errorf("%s of %s: %w", s.product, r.config.Host(), err)
+	return fmt.Errorf("%s of %s: %w", s.product, r.config.Name(), err)
 }
 
 // openStates opens what is remembered of each product.
@@ -214,7 +246,7 @@ func (r *run) openStates() {
 		store, notice, err := state.Open(s.files, state.Options{Now: r.options.Now})
 		if errors.Is(err, state.ErrBusy) {
 			s.busy = true
-			r.report.Log("info", fmt.Sprintf("%s of %s: another run is in progress, this one leaves it alone", s.product, r.config.Host()))
+			r.report.Log("info", fmt.Sprintf("%s of %s: another run is in progress, this one leaves it alone", s.product, r.config.Name()))
 			continue
 		}
 		if err != nil {
@@ -223,10 +255,10 @@ func (r *run) openStates() {
 		}
 		s.store = store
 		if notice != "" {
-			text := fmt.Sprintf("%s of %s: %s", s.product, r.config.Host(), notice)
+			text := fmt.Sprintf("%s of %s: %s", s.product, r.config.Name(), notice)
 			r.report.Warning(text)
 			r.sender.Event(s.product, "warning", "Atlassian audit records: a state was replaced", text,
-				"atlassian_audit_records.state:"+r.config.Host()+":"+string(s.product))
+				"atlassian_audit_records.state:"+r.config.Name()+":"+string(s.product))
 		}
 		if s.before, err = store.Position(); err != nil {
 			s.err = r.local(s, err)
@@ -263,7 +295,8 @@ func (r *run) openCollectors(ctx context.Context) {
 	var lookup error
 	for _, s := range r.streams {
 		switch {
-		case !s.ready() || lookup != nil:
+		case !s.ready() || lookup != nil || r.config.Deployment == DataCenter:
+			// Data Center has no cloudId.
 		case r.cloudID == "":
 			r.cloudID, lookup = r.site.client.CloudID(ctx)
 		case !s.before.FloorSet:
@@ -300,12 +333,12 @@ func (r *run) openCollector(s *stream) (err error) {
 		return err
 	}
 	s.source = &source{
-		Source: r.site.client.Source(s.product, r.cloudID, s.before.Route),
-		room:   r.hasRoom,
-		first:  func() { s.collector.SetSite(r.cloudID, s.source.Route()) },
+		endpoint: r.site.endpoint(r.config, s.product, r.cloudID, s.before),
+		room:     r.hasRoom,
+		first:    func() { s.collector.SetSite(r.cloudID, s.source.Route()) },
 	}
 	o := collect.Options{
-		Stream:            audit.Stream{Site: r.config.Host(), CloudID: r.cloudID, Product: s.product},
+		Stream:            audit.Stream{Site: r.config.Host(), Path: r.config.Path(), CloudID: r.cloudID, Product: s.product},
 		Service:           r.config.Service,
 		Tags:              r.config.Tags,
 		Redact:            redaction,

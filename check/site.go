@@ -30,7 +30,7 @@ func newSite(c *Config, o Options, base string) (*site, error) {
 	}
 	var credential atlassian.Credential
 	warnings := func() []string { return nil }
-	if !o.anonymous {
+	if !o.anonymous && c.AuditLogPath == "" {
 		var err error
 		if credential, warnings, err = newCredential(c, o, base); err != nil {
 			return nil, err
@@ -81,6 +81,12 @@ func newCredential(c *Config, o Options, base string) (atlassian.Credential, fun
 	case APIToken:
 		basic, err := auth.NewBasic(c.Auth.Email, c.Auth.APIToken, c.Site, c.Gateway)
 		return basic, func() []string { return nil }, err
+	case PersonalAccessToken:
+		token, err := auth.NewPersonalAccessToken(c.Auth.PersonalAccessToken, c.Site)
+		return token, func() []string { return nil }, err
+	case Basic:
+		password, err := auth.NewPassword(c.Auth.Username, c.Auth.Password, c.Site)
+		return password, func() []string { return nil }, err
 	case ServiceAccount:
 		store := auth.NewStore(agent.TokenFile(base), o.Now)
 		if o.keepNoToken {

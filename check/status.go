@@ -124,12 +124,12 @@ func (s InstanceStatus) MustAct() bool {
 // one left behind.
 func StatusOf(in Instance, now time.Time) (InstanceStatus, error) {
 	c := in.Config
-	out := InstanceStatus{Where: in.Where, Instance: c.Host(), Credential: credentialStatus(c, now), Products: []ProductStatus{}}
-	f := foldersOf(c.RunPath, c.Host())
+	out := InstanceStatus{Where: in.Where, Instance: c.Name(), Credential: credentialStatus(c, now), Products: []ProductStatus{}}
+	f := foldersOf(c.RunPath, c.Name())
 	for _, p := range c.Products {
 		s, found, err := productStatus(c, f, p, now)
 		if err != nil {
-			return out, fmt.Errorf("%s of %s: %w", p, c.Host(), err)
+			return out, fmt.Errorf("%s of %s: %w", p, c.Name(), err)
 		}
 		out.Credential.learn(found, now)
 		out.Products = append(out.Products, s)

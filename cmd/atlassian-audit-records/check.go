@@ -141,7 +141,7 @@ func (f checkFlags) instances(io stdio) ([]check.Instance, error) {
 		if f.given {
 			in.Config.RunPath = runPath
 		}
-		sites = append(sites, in.Config.Host())
+		sites = append(sites, in.Config.Name())
 		if strings.Contains(in.Config.Site.String(), f.filter) {
 			out = append(out, in)
 		}

@@ -20,7 +20,8 @@ func newSimulateCommand(io stdio) *cobra.Command {
 			"Faults and quirks for --fault, which may be given several times:\n\n  " +
 			strings.Join(atlassiantest.FaultNames(), "\n  "),
 		Example: "  " + program + " simulate --records 5000 --rate 2\n" +
-			"  " + program + " simulate --fault rate-limit=0.1 --fault clamp=100 --verbose",
+			"  " + program + " simulate --fault rate-limit=0.1 --fault clamp=100 --verbose\n" +
+			"  " + program + " simulate --deployment data_center --audit-log /tmp/audit-log",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return atlassiantest.Serve(cmd.Context(), o, io.out)
@@ -34,6 +35,9 @@ func newSimulateCommand(io stdio) *cobra.Command {
 	f.DurationVar(&o.Latency, "latency", 0, "the time that every answer takes")
 	f.StringArrayVar(&o.Faults, "fault", nil, "a fault or quirk by name; see above")
 	f.StringSliceVar(&o.Products, "products", []string{atlassiantest.Jira, atlassiantest.Confluence}, "the products that have records")
+	f.StringVar(&o.Deployment, "deployment", "cloud", "cloud, or data_center: each product with a context path of its own")
+	f.BoolVar(&o.Old, "old-api", false, "with data_center: only the resources from before /rest/auditing/1.0/events")
+	f.StringVar(&o.AuditLog, "audit-log", "", "with data_center: a folder below which audit log files are written as well")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides everything random")
 	f.BoolVar(&o.Verbose, "verbose", false, "print a line for each request")
 	return cmd

@@ -78,7 +78,7 @@ func newValidateCommand(io stdio) *cobra.Command {
 // credentials tells until when the instances can sign in, and warns in time.
 func (v *validation) credentials(file *check.File, now time.Time) {
 	for _, in := range file.Instances {
-		c := credential{Instance: in.Config.Host(), Type: in.Config.Auth.Type, shown: in.Config.ExpiryShown(now)}
+		c := credential{Instance: in.Config.Name(), Type: in.Config.Auth.Type, shown: in.Config.ExpiryShown(now)}
 		c.Expires, _ = in.Config.Expires()
 		v.Credentials = append(v.Credentials, c)
 		if _, notice := in.Config.ExpiryNotice(now); notice != "" {

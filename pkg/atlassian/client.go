@@ -39,7 +39,8 @@ type Credential interface {
 
 // Options are what a Client needs. Now is required, and one of Site and Organization.
 type Options struct {
-	// Site is the site's base URL without path: https://example.atlassian.net.
+	// Site is the site's base URL: https://example.atlassian.net without path, or
+	// on Data Center the product's, with its context path where it has one.
 	Site *url.URL
 	// Organization is the id of an organisation, whose log is asked for at the
 	// gateway, instead of a site.
@@ -67,7 +68,8 @@ type Options struct {
 // Client asks one site, or about one organisation. It is safe for concurrent use.
 type Client struct {
 	site, gateway *url.URL
-	// name is the site's host, or the organisation's id; organization is that id.
+	// name is the site's host with its context path, or the organisation's id;
+	// organization is that id.
 	name, organization string
 	credential         Credential
 	transport          http.RoundTripper
@@ -137,7 +139,7 @@ func New(o Options) (*Client, error) {
 
 		organization: o.Organization,
 	}
-	if c.name = c.site.Host; o.Organization != "" {
+	if c.name = c.site.Host + strings.TrimSuffix(c.site.Path, "/"); o.Organization != "" {
 		c.name = o.Organization
 		if o.RequestsPerSecond == 0 {
 			c.limiter = organizationLimiter()

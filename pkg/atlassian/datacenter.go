@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
 	"time"
 
 	"atlassian_audit_records/pkg/audit"
@@ -29,18 +28,15 @@ const (
 // on by it is not disturbed by what arrives; the links in an answer leave the
 // bounds out, and begin with the base URL that the program believes in.
 type DataCenter struct {
-	c       *Client
-	name    audit.Product
-	account string
-	route   string
+	*searches
+	c     *Client
+	name  audit.Product
+	route string
 	// next is where the last page of the events ends; noCursor is true once a
 	// cursor did not do what it should.
 	next                          follow
 	noCursor                      bool
 	requests, throttled, lastBody int
-
-	mu    sync.Mutex
-	asked []*audit.Asked
 }
 
 // follow is the question behind a page, and the cursor by which to ask it.
@@ -64,12 +60,9 @@ type DataCenterOptions struct {
 
 // DataCenter is the audit log of a product whose base URL is the client's site.
 func (c *Client) DataCenter(o DataCenterOptions) *DataCenter {
-	s := &DataCenter{c: c, name: o.Product, account: o.Account}
+	s := &DataCenter{c: c, name: o.Product, searches: newSearches(o.Account, o.Asked, c.Now, c.timeout)}
 	if o.Route == RouteEvents || o.Route == RouteRecords {
 		s.route = o.Route
-	}
-	for _, a := range o.Asked {
-		s.asked = append(s.asked, &a)
 	}
 	return s
 }
@@ -92,7 +85,7 @@ func (s *DataCenter) Throttled() int { return s.throttled }
 // other identities, so that changing over repeats some.
 func (s *DataCenter) Page(ctx context.Context, q audit.Query) (audit.Page, error) {
 	if s.c.authed == nil {
-		return audit.Page{}, &Error{Code: CodeCredential, Person: true, Site: s.c.site.Host, Product: s.name,
+		return audit.Page{}, &Error{Code: CodeCredential, Person: true, Site: s.c.name, Product: s.name,
 			What: "there is no credential to ask with", Next: "set `auth`"}
 	}
 	if q.Limit <= 0 || q.Limit > maxLimit {

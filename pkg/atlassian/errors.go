@@ -38,6 +38,7 @@ const (
 	CodeNetwork         = "network"           // connection refused, reset, cut short
 	CodeDNS             = "dns"               // the name could not be resolved
 	CodeTLS             = "tls"               // the certificate or the handshake was not acceptable
+	CodeAuditLog        = "audit_log_files"   // Data Center's audit log files cannot be read
 	CodeClock           = "clock"             // this machine's clock is off
 	CodeProxy           = "proxy"             // the proxy refused or could not be reached
 	CodeInvalidAnswer   = "invalid_answer"    // 2xx, but not what was asked for

@@ -169,6 +169,11 @@ func (c *Client) checkCredential() string {
 	case "api_token":
 		return "check `email` and `api_token`, and that `site` is the one meant: the token may not have been copied whole, have expired, been revoked, or belong to another account; " +
 			"a new one is made at https://id.atlassian.com/manage-profile/security/api-tokens"
+	case "personal_access_token":
+		return "check `personal_access_token`: the token may have expired, been revoked or belong to another product; " +
+			"a new one is made in the product, in the account's profile under Personal Access Tokens"
+	case "basic":
+		return "check `username` and `password`, and that the product takes them for its REST API; a personal access token is the better way"
 	case "service_account":
 		return "check that the service account and its OAuth credential still exist; " +
 			"a new one is made at https://admin.atlassian.com under Directory, Service accounts"
@@ -312,7 +317,7 @@ func (c *Client) judgeBody(q question, resp *http.Response, body []byte) *Error 
 	case kind != "" && kind != "application/json" && !strings.HasSuffix(kind, "+json"):
 		return c.failure(q, Error{Code: CodeInvalidAnswer, Person: true,
 			What: fmt.Sprintf("something of the type %s came instead of JSON", clean(kind)),
-			Next: "check that `site` is an Atlassian Cloud site and that no proxy answers in its place"})
+			Next: "check that `site` is the address of an Atlassian site and that no proxy answers in its place"})
 	}
 	if err := q.decode(body); err != nil {
 		return c.failure(q, Error{Code: CodeInvalidAnswer, retry: errors.Is(err, errNotJSON), Err: err,

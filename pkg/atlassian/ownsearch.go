@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"atlassian_audit_records/pkg/audit"
 )
@@ -36,9 +38,31 @@ const (
 	askedMost = 500
 )
 
+// searches remembers our own questions, and recognises the events of them. Asked
+// may be called at any time, the rest by one caller.
+type searches struct {
+	// account is the name of the account that asks, empty where it is not known.
+	account string
+	// now is the source's clock as far as it is known; timeout is how long a
+	// question may be under way.
+	now     func() time.Time
+	timeout time.Duration
+
+	mu    sync.Mutex
+	asked []*audit.Asked
+}
+
+func newSearches(account string, was []audit.Asked, now func() time.Time, timeout time.Duration) *searches {
+	s := &searches{account: account, now: now, timeout: timeout}
+	for _, a := range was {
+		s.asked = append(s.asked, &a)
+	}
+	return s
+}
+
 // Asked are the questions whose events are still to be recognised, to be kept
 // for the next run. It may be called while a question is under way.
-func (s *DataCenter) Asked() []audit.Asked {
+func (s *searches) Asked() []audit.Asked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]audit.Asked, 0, len(s.asked))
@@ -52,8 +76,8 @@ func (s *DataCenter) Asked() []audit.Asked {
 const open = -2
 
 // begin forgets what is not needed any more.
-func (s *DataCenter) begin() {
-	now := s.c.Now().UnixMilli()
+func (s *searches) begin() {
+	now := s.now().UnixMilli()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := 0
@@ -77,17 +101,17 @@ func (s *DataCenter) begin() {
 }
 
 // sent notes that a question goes out.
-func (s *DataCenter) sent() {
-	now := s.c.Now().UnixMilli()
+func (s *searches) sent() {
+	now := s.now().UnixMilli()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked = append(s.asked, &audit.Asked{At: now, Until: now + s.c.timeout.Milliseconds(), Count: open})
+	s.asked = append(s.asked, &audit.Asked{At: now, Until: now + s.timeout.Milliseconds(), Count: open})
 }
 
 // answered notes what the last question found; those before it, which were
 // tried again, may have been carried out all the same.
-func (s *DataCenter) answered(count int) {
-	now := s.c.Now().UnixMilli()
+func (s *searches) answered(count int) {
+	now := s.now().UnixMilli()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, a := range s.asked {
@@ -102,7 +126,7 @@ func (s *DataCenter) answered(count int) {
 }
 
 // own reports whether the record is the event of one of our own questions.
-func (s *DataCenter) own(r *audit.Record) bool {
+func (s *searches) own(r *audit.Record) bool {
 	if !r.Dated || r.ID != "" || !bytes.Contains(r.Raw, []byte(searchKey)) {
 		return false
 	}
@@ -110,15 +134,14 @@ func (s *DataCenter) own(r *audit.Record) bool {
 		Author struct {
 			Name string `json:"name"`
 		} `json:"author"`
-		Type struct {
-			Action string `json:"actionI18nKey"`
-		} `json:"type"`
+		Type       searchType `json:"type"`
+		File       searchType `json:"auditType"`
 		Attributes []struct {
 			Key   string          `json:"nameI18nKey"`
 			Value json.RawMessage `json:"value"`
 		} `json:"extraAttributes"`
 	}
-	if json.Unmarshal(r.Raw, &e) != nil || e.Type.Action != searchKey ||
+	if json.Unmarshal(r.Raw, &e) != nil || e.Type.Action != searchKey && e.File.Action != searchKey ||
 		s.account != "" && !strings.EqualFold(s.account, e.Author.Name) {
 		return false
 	}
@@ -148,6 +171,10 @@ func (s *DataCenter) own(r *audit.Record) bool {
 	}
 	best.Record = r.Keys.Fingerprint
 	return true
+}
+
+type searchType struct {
+	Action string `json:"actionI18nKey"`
 }
 
 // distance tells how well a question fits an event: better where both counted

@@ -142,7 +142,7 @@ func strike(m *machine, f fault, k, times int) (struck bool, err error) {
 // of a gap.
 func TestAFalseEmptyListIsNotBelieved(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, m *machine) {
+	asking(t, func(t *testing.T, m *machine) {
 		history(m)
 		_, err := m.settle()
 		must(t, err)
@@ -163,7 +163,7 @@ func TestAFalseEmptyListIsNotBelieved(t *testing.T) {
 // now answers nothing for ever.
 func TestAnswersThatLackKnownRecordsAreTold(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, m *machine) {
+	asking(t, func(t *testing.T, m *machine) {
 		history(m)
 		_, err := m.settle()
 		must(t, err)

@@ -2,8 +2,12 @@ package collect_test
 
 import (
 	"context"
+	"hash/fnv"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"atlassian_audit_records/pkg/atlassian"
@@ -22,9 +26,16 @@ type kind struct {
 	ids bool
 	// dates are the names of the fields in which a record may say its date.
 	dates []string
-	// light: the kind shares its code with another one, so that of what is tried
-	// at each request or operation in turn only a part is tried.
+	// light: the kind shares its code with another one, which goes through
+	// everything. It goes through every test, but (where it is not quiet) a third of the rows of a table,
+	// another one for each kind, and a part of what is tried at each request or
+	// operation in turn.
 	light bool
+	// quiet: nothing is asked over a network, so that no answer can be slow, false
+	// or missing.
+	quiet bool
+	// shown is a record as this source shows it; nil is as the server serves it.
+	shown func(raw []byte) []byte
 	// server is the simulated Atlassian.
 	server func(seed uint64) *atlassiantest.Server
 	// open is the source as the check opens it, with what is remembered.
@@ -37,6 +48,17 @@ func (k kind) stride() int {
 		return 5
 	}
 	return 1
+}
+
+// takes tells whether the kind goes through the test of that name.
+func (k kind) takes(name string) bool {
+	_, row, isRow := strings.Cut(name, "/")
+	if !k.light || k.quiet || !isRow {
+		return true
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(k.name + row)) // a hash does not fail
+	return h.Sum32()%3 == 0
 }
 
 // opened is a source in one run.
@@ -68,6 +90,10 @@ var kinds = []kind{
 	{
 		name: "confluence data center", product: audit.Confluence, dates: []string{"timestamp"}, light: true,
 		server: dataCenter(false), open: openDataCenter,
+	},
+	{
+		name: "jira data center's files", product: audit.Jira, dates: []string{"timestamp"}, light: true, quiet: true,
+		shown: atlassiantest.LogLine, server: writingFiles, open: openFiles,
 	},
 	{
 		name: "jira server", product: audit.Jira, ids: true, dates: []string{"created"}, light: true,
@@ -121,6 +147,37 @@ func dataCenter(old bool) func(seed uint64) *atlassiantest.Server {
 	return func(seed uint64) *atlassiantest.Server {
 		return atlassiantest.New(atlassiantest.Options{Seed: seed, Now: time.Now, DataCenter: &atlassiantest.DataCenter{Old: old}})
 	}
+}
+
+// filesRoot is where the audit log files of simulated nodes lie.
+var filesRoot string
+
+// writingFiles is a node whose files are small, so that there are many.
+func writingFiles(seed uint64) *atlassiantest.Server {
+	s := dataCenter(false)(seed)
+	dir, err := os.MkdirTemp(filesRoot, "node")
+	if err != nil {
+		panic(err)
+	}
+	s.LogTo(atlassiantest.Jira, dir, 20_000)
+	return s
+}
+
+func openFiles(_ context.Context, s *site, _ audit.Position) (opened, error) {
+	if err := s.LogError(string(s.product)); err != nil {
+		return opened{}, err
+	}
+	dir := s.LogDir(string(s.product))
+	if s.Len(string(s.product)) == 0 { // there is no file before the first event
+		if err := os.WriteFile(filepath.Join(dir, "19991231.00000.audit.log"), nil, 0o600); err != nil {
+			return opened{}, err
+		}
+	}
+	return opened{
+		source: atlassian.NewLogFiles(atlassian.LogFilesOptions{Dir: dir, Site: "products.example.com", Product: s.product, Now: time.Now}),
+		stream: audit.Stream{Site: "products.example.com", Path: "/jira", Product: s.product},
+		now:    time.Now,
+	}, nil
 }
 
 func openDataCenter(_ context.Context, s *site, p audit.Position) (opened, error) {

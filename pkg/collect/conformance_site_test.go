@@ -102,7 +102,7 @@ func (s *site) rename(to string) {
 // note remembers how the records are served now.
 func (s *site) note() {
 	s.Each(string(s.product), func(r atlassiantest.Stored) bool {
-		f := s.form(r.Raw)
+		f := s.form(s.raw(r))
 		if r.Key == "" {
 			if s.first[r.Seq] == "" {
 				s.first[r.Seq] = f
@@ -383,6 +383,14 @@ func (m *machine) lines() ([]line, error) {
 	return out, nil
 }
 
+// raw is a record as the source shows it.
+func (s *site) raw(r atlassiantest.Stored) []byte {
+	if s.shown != nil {
+		return s.shown(r.Raw)
+	}
+	return r.Raw
+}
+
 // form is the form of a text, which costs much to find out.
 func (s *site) form(text []byte) string {
 	f, ok := s.known[string(text)]
@@ -575,12 +583,25 @@ func (l *ledger) sameIDs(other *ledger) error {
 func bubble(t *testing.T, f func(t *testing.T, m *machine)) {
 	t.Helper()
 	for _, k := range kinds {
+		if !k.takes(t.Name()) {
+			continue
+		}
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			synctest.Test(t, func(t *testing.T) { f(t, newMachine(newSite(k, 1), dir)) })
 		})
 	}
+}
+
+// asking is bubble for the sources that ask over a network.
+func asking(t *testing.T, f func(t *testing.T, m *machine)) {
+	t.Helper()
+	bubble(t, func(t *testing.T, m *machine) {
+		if !m.site.quiet {
+			f(t, m)
+		}
+	})
 }
 
 // must ends the test when something is wrong.

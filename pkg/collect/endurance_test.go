@@ -199,7 +199,7 @@ func TestTwoFalseEmptyListsCloseNoGap(t *testing.T) {
 // what is to be read again gets its turns all the same.
 func TestASpanThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, m *machine) {
+	asking(t, func(t *testing.T, m *machine) {
 		m.budget = 500 * time.Millisecond
 		m.site.quirks(func(q *quirks) { q.Latency = time.Second })
 		m.site.add(100, 20*time.Minute, 0)

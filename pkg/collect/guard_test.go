@@ -48,7 +48,7 @@ func TestWithheldRecordsAreToldAndDelivered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, func(t *testing.T, m *machine) {
+			asking(t, func(t *testing.T, m *machine) {
 				if m.site.name == "organization" && row.known {
 					return // its new records are asked for by a cursor, not by dates: only the rhythm tells
 				}
@@ -121,7 +121,7 @@ func TestAnHonestSilenceIsNoAlarm(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, func(t *testing.T, m *machine) {
+			asking(t, func(t *testing.T, m *machine) {
 				row.tell(m)
 				m.site.probes()
 				n := 0
@@ -145,7 +145,7 @@ func TestAnHonestSilenceIsNoAlarm(t *testing.T) {
 // TestAProbeThatFailsIsAnErrorOfAsking: nothing is concluded from it.
 func TestAProbeThatFailsIsAnErrorOfAsking(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, m *machine) {
+	asking(t, func(t *testing.T, m *machine) {
 		m.site.Fault(atlassiantest.Fault{Match: isProbe, Times: 1, Action: atlassiantest.RateLimit(10*time.Minute, atlassiantest.RetrySeconds)})
 		out, err := m.run()
 		if err == nil || out.position.ProbeAt != 0 || out.HiddenSince != 0 {
@@ -165,7 +165,7 @@ func TestAProbeThatFailsIsAnErrorOfAsking(t *testing.T) {
 // asked for with dates, and before they are asked for without.
 func TestARecordThatComesMeanwhileIsNotWithheld(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, m *machine) {
+	asking(t, func(t *testing.T, m *machine) {
 		came := false
 		m.site.OnRequest(func(i atlassiantest.RequestInfo) {
 			if isProbe(i) && !came {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +33,14 @@ type SimulateOptions struct {
 	Faults []string
 	// Products are those that have records; both by default.
 	Products []string
+	// Deployment is "cloud" or "data_center", where each product has a context path
+	// of its own; cloud by default. Old leaves Data Center the resources alone that
+	// were there before the events.
+	Deployment string
+	Old        bool
+	// AuditLog is a folder below which Data Center writes its audit log files, each
+	// product in a folder of its name; empty for none.
+	AuditLog string
 	// Verbose writes a line for each request.
 	Verbose bool
 }
@@ -39,10 +49,21 @@ type SimulateOptions struct {
 // to out where it listens, with which credentials, and a configuration of the
 // check that uses it.
 func Serve(ctx context.Context, o SimulateOptions, out io.Writer) error {
-	s := New(Options{Seed: o.Seed})
 	if len(o.Products) == 0 {
 		o.Products = []string{Jira, Confluence}
 	}
+	var dc *DataCenter
+	switch o.Deployment {
+	case "", "cloud":
+		if o.Old || o.AuditLog != "" {
+			return fmt.Errorf("only a data_center has older resources and audit log files")
+		}
+	case "data_center":
+		dc = &DataCenter{Old: o.Old}
+	default:
+		return fmt.Errorf("no deployment %q can be simulated; there are cloud and data_center", o.Deployment)
+	}
+	s := New(Options{Seed: o.Seed, DataCenter: dc})
 	for _, p := range o.Products {
 		if p != Jira && p != Confluence {
 			return fmt.Errorf("no product %q can be simulated; there are %s and %s", p, Jira, Confluence)
@@ -55,7 +76,16 @@ func Serve(ctx context.Context, o SimulateOptions, out io.Writer) error {
 		o.Span = 12 * time.Hour
 	}
 	for _, p := range []string{Jira, Confluence} {
-		s.UpdateQuirks(p, func(q *Quirks) { q.Latency = o.Latency })
+		s.UpdateQuirks(p, func(q *Quirks) {
+			q.Latency, q.SearchEvents, q.WriteDelay = o.Latency, dc.events(), time.Second
+		})
+		if o.AuditLog != "" {
+			dir := filepath.Join(o.AuditLog, p)
+			if err := os.MkdirAll(dir, 0o750); err != nil {
+				return fmt.Errorf("make the folder of the audit log files: %w", err)
+			}
+			s.LogTo(p, dir, 0)
+		}
 	}
 	for _, f := range o.Faults {
 		if err := s.ApplyFault(f); err != nil {
@@ -110,6 +140,9 @@ func (l *lines) request(i RequestInfo) {
 }
 
 func introduction(s *Server, base string, o SimulateOptions) string {
+	if s.o.DataCenter != nil {
+		return introduceDataCenter(s, base, o)
+	}
 	c := s.Options()
 	var b strings.Builder
 	fmt.Fprintf(&b, "A simulated Atlassian listens on %s\n", base)
@@ -133,6 +166,34 @@ func introduction(s *Server, base string, o SimulateOptions) string {
 	fmt.Fprintf(&b, "    products: [%s]\n", strings.Join(o.Products, ", "))
 	fmt.Fprintf(&b, "    auth:\n      type: api_token\n      email: %s\n      api_token: %s\n", c.Email, c.ClassicToken)
 	fmt.Fprintf(&b, "    # auth:\n    #   type: service_account\n    #   client_id: %s\n    #   client_secret: %s\n", c.ClientID, c.ClientSecret)
+	return b.String()
+}
+
+func introduceDataCenter(s *Server, base string, o SimulateOptions) string {
+	c := s.o.DataCenter
+	var b strings.Builder
+	fmt.Fprintf(&b, "A simulated Data Center listens on %s\n", base)
+	fmt.Fprintf(&b, "  records: %d in Jira, %d in Confluence, over the last %s", s.Len(Jira), s.Len(Confluence), o.Span)
+	if o.Rate > 0 {
+		fmt.Fprintf(&b, ", %g more each second", o.Rate)
+	}
+	if o.AuditLog != "" {
+		fmt.Fprintf(&b, "\n  audit log files: %s", o.AuditLog)
+	}
+	if len(o.Faults) > 0 {
+		fmt.Fprintf(&b, "\n  faults: %s", strings.Join(o.Faults, ", "))
+	}
+	fmt.Fprintf(&b, "\n\nCredentials, good for this simulation alone:\n")
+	fmt.Fprintf(&b, "  personal access token  %s\n", c.PersonalToken)
+	fmt.Fprintf(&b, "  user name, password    %s, %s\n", c.Username, c.Password)
+	fmt.Fprintf(&b, "\nconf.yaml:\n\ninit_config:\ninstances:\n")
+	for _, p := range o.Products {
+		fmt.Fprintf(&b, "  - site: %s%s\n    deployment: data_center\n    products: [%s]\n", base, c.Paths[p], p)
+		if o.AuditLog != "" {
+			fmt.Fprintf(&b, "    # audit_log_path: %s   # in place of auth\n", filepath.Join(o.AuditLog, p))
+		}
+		fmt.Fprintf(&b, "    auth:\n      type: personal_access_token\n      personal_access_token: %s\n", c.PersonalToken)
+	}
 	return b.String()
 }
 
