@@ -29,10 +29,10 @@ type batch struct {
 	long   []fresh
 	forget int64
 	count  tallied
-	// oldest is the oldest dated millisecond in emitted; undated tells that one
-	// there has no date.
-	oldest  int64
-	undated bool
+	// oldest and newest are the extremes of the dated milliseconds in emitted;
+	// undated tells that one there has no date.
+	oldest, newest int64
+	undated        bool
 	// ended is closed when err is there.
 	ended chan struct{}
 	err   error
@@ -46,17 +46,17 @@ func (b *batch) remember(emitted []audit.Seen) {
 		if s.Millis == audit.UndatedMillis {
 			b.undated = true
 		} else {
-			b.oldest = min(b.oldest, s.Millis)
+			b.oldest, b.newest = min(b.oldest, s.Millis), max(b.newest, s.Millis)
 		}
 	}
 	b.emitted = append(b.emitted, emitted...)
 }
 
-// touches reports whether the batch holds anything of the given milliseconds,
-// or of what lies above them: memory on the disk may lack it, or not.
+// touches reports whether the batch may hold something of the given
+// milliseconds: of these, what is on the disk may lack it, or not.
 func (b *batch) touches(millis []int64) bool {
 	for _, ms := range millis {
-		if ms == audit.UndatedMillis && b.undated || ms != audit.UndatedMillis && ms >= b.oldest {
+		if ms == audit.UndatedMillis && b.undated || ms != audit.UndatedMillis && b.oldest <= ms && ms <= b.newest {
 			return true
 		}
 	}
@@ -66,7 +66,7 @@ func (b *batch) touches(millis []int64) bool {
 // open is the batch being gathered.
 func (c *Collector) open() *batch {
 	if c.gathered == nil {
-		c.gathered = &batch{position: c.p, oldest: math.MaxInt64, lines: c.spare[:0]}
+		c.gathered = &batch{position: c.p, oldest: math.MaxInt64, newest: math.MinInt64, lines: c.spare[:0]}
 		c.spare = nil
 	}
 	return c.gathered

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"atlassian_audit_records/pkg/audit"
 	"atlassian_audit_records/pkg/spool/spooltest"
 	"atlassian_audit_records/pkg/state"
 )
@@ -212,6 +213,14 @@ func TestPagesThatComeFastShareACommit(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T, m *machine) {
 				m.o.PageSize, m.o.BatchSize = 10, row.batch
+				least, most := row.least, row.most
+				switch {
+				case m.site.product == audit.Organization:
+					// Its requests are rationed, so that no page waits for others.
+					least, most = 30, 40
+				case m.site.quiet && row.latency > 0:
+					return // no answer is slow
+				}
 				m.site.quirks(func(q *quirks) { q.Latency = row.latency })
 				m.site.add(300, time.Minute, 0)
 				commits := 0
@@ -223,8 +232,8 @@ func TestPagesThatComeFastShareACommit(t *testing.T) {
 				_, err := m.run()
 				must(t, err)
 				must(t, m.exactly())
-				if commits < row.least || commits > row.most {
-					t.Errorf("30 pages took %d commits, want %d to %d", commits, row.least, row.most)
+				if commits < least || commits > most {
+					t.Errorf("30 pages took %d commits, want %d to %d", commits, least, most)
 				}
 			})
 		})
