@@ -80,9 +80,11 @@ nightly: fuzz properties # what is too long for every change
 
 fuzz: # every fuzz target there is, FUZZTIME each
 	FUZZTIME=$(FUZZTIME) tools/fuzz.sh
+	cd $(SENDER) && FUZZTIME=$(FUZZTIME) $(CURDIR)/tools/fuzz.sh
 
 properties: # every property, CHECKS cases each
 	CHECKS=$(CHECKS) tools/properties.sh
+	cd $(SENDER) && CHECKS=$(CHECKS) $(CURDIR)/tools/properties.sh
 
 clean:
 	rm -rf bin
