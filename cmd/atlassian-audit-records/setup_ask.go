@@ -207,7 +207,7 @@ func introduceKind(io stdio, ask *console, a check.Answers) {
 			"  " + auth.CallbackURL(callbackPort) + "\nand under Permissions these scopes:\n  " + strings.Join(scopes, "\n  ") +
 			"\nIts Settings show the client id and secret. Who consents later must have " + needs + ".",
 		"personal_access_token": "Make it as an administrator, in the product: your profile, Personal Access Tokens, Create token.",
-		"organization_api_key":  "Make it at https://admin.atlassian.com: Settings, API keys, Create API key without scopes.",
+		"organization_api_key":  "Make it at https://admin.atlassian.com: Settings, API keys, Create API key, with the\nscope read:events:admin or without scopes.",
 	}[a.Type]
 	fmt.Fprintf(io.out, "\n%s\ndocs/connect.md shows it step by step.\n\n", text)
 }

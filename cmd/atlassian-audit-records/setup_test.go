@@ -10,7 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"atlassian_audit_records/pkg/agent"
+	"atlassian_audit_records/pkg/atlassian"
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
+	"atlassian_audit_records/pkg/audit"
+	"atlassian_audit_records/pkg/auth"
 )
 
 // secretFile writes a secret into a file of its own.
@@ -376,5 +379,30 @@ func TestRootSetsUpForTheAgentsUser(t *testing.T) {
 	}
 	if got := start(t, "", "check", "--conf", conf); got.Status != 0 || lines(t, s.run) != 20 {
 		t.Errorf("check: %+v, %d lines", got, lines(t, s.run))
+	}
+}
+
+func TestThePageAboutCredentialsNamesWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.FromSlash("../../docs/connect.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants := []string{"`" + auth.CallbackURL(callbackPort) + "`", "conf.client_secret"}
+	for _, p := range []audit.Product{audit.Jira, audit.Confluence} {
+		for _, scope := range atlassian.Scopes(p) {
+			wants = append(wants, "`"+scope+"`")
+		}
+		wants = append(wants, strings.TrimPrefix(atlassian.Permission(p), "the global permission "))
+	}
+	for _, kinds := range [][]kindOfAuth{cloudKinds, dataCenterKinds, organizationKinds} {
+		for _, k := range kinds {
+			wants = append(wants, "type: "+string(k.kind)+"\n")
+		}
+	}
+	for _, want := range wants {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("docs/connect.md does not name %q", want)
+		}
 	}
 }
