@@ -174,7 +174,9 @@ func (f authorizeFlags) instance(io stdio) (*check.Config, []*check.Config, erro
 	}
 	var all []*check.Config
 	for _, in := range file.Instances {
-		in.Config.RunPath = runPath
+		if f.given {
+			in.Config.RunPath = runPath
+		}
 		all = append(all, in.Config)
 	}
 	c, err := choose(all, f.site)

@@ -63,8 +63,12 @@ func (f diagnoseFlags) run(ctx context.Context, io stdio) error {
 	ctx, cancel := context.WithTimeout(ctx, diagnoseLimit)
 	defer cancel()
 	check.SetupLog(&check.Recorder{}, "off")
+	conf, err := filepath.Abs(f.conf)
+	if err != nil {
+		return fmt.Errorf("--conf: %w", err)
+	}
 	o := check.DiagnoseOptions{
-		Options:     check.Options{Version: version, Now: time.Now},
+		Options:     check.Options{Version: version, Now: time.Now, Conf: conf},
 		Conf:        f.conf,
 		Filter:      f.filter,
 		Given:       f.given,
@@ -75,7 +79,6 @@ func (f diagnoseFlags) run(ctx context.Context, io stdio) error {
 	}
 	// Read before root's rights are given up, which may be needed for it.
 	o.Settings, o.SettingsErr = agent.ReadSettings(f.datadogConf, io.getenv)
-	var err error
 	if o.RunPath, err = filepath.Abs(f.runPath); err != nil {
 		return fmt.Errorf("--run-path: %w", err)
 	}

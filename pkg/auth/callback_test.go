@@ -213,3 +213,22 @@ func TestAnAuthorisationThatBreaksOffChangesNothing(t *testing.T) {
 	}
 	c.mustRead()
 }
+
+func FuzzAnswer(f *testing.F) {
+	for _, seed := range []string{"", "http://localhost:1/callback?code=abc&state=the-state", "/callback?state=the-state&error=access_denied", "?state=the-state&code=%zz", "::", "?state=&code=a"} {
+		f.Add(seed)
+	}
+	k := &Consent{state: "the-state"}
+	f.Fuzz(func(t *testing.T, landing string) {
+		code, err := k.Answer(landing)
+		if (code == "") != (err != nil) {
+			t.Errorf("%q gives the code %q and %v", landing, code, err)
+		}
+		if err == nil && !strings.Contains(landing, "the-state") && !strings.Contains(landing, "%") {
+			t.Errorf("%q is taken for an answer to this consent", landing)
+		}
+		if err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q gives the error %q of several lines", landing, err)
+		}
+	})
+}
