@@ -164,7 +164,7 @@ func (a *Authorization) Finish(ctx context.Context, code string) (*Authorized, e
 	if err != nil {
 		return nil, err
 	}
-	out.Probes = probe(ctx, s.client, id, a.config.Products)
+	out.Probes = s.probe(ctx, a.config, id)
 	return out, nil
 }
 

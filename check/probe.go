@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"atlassian_audit_records/pkg/atlassian"
 	"atlassian_audit_records/pkg/audit"
 )
 
@@ -36,13 +35,13 @@ func (p Probe) Sentence() string {
 	return "read the newest audit record, of " + p.Newest.UTC().Format(time.RFC3339)
 }
 
-// probe asks the client for one record of each product.
-func probe(ctx context.Context, client *atlassian.Client, cloudID string, products []audit.Product) []Probe {
+// probe asks for one record of each product of an instance.
+func (s *site) probe(ctx context.Context, c *Config, cloudID string) []Probe {
 	var out []Probe
-	for _, p := range products {
-		s := client.Source(p, cloudID, "")
-		page, err := s.Page(ctx, audit.Query{Limit: 1})
-		found := Probe{Product: p, Route: s.Route(), Err: err, Empty: err == nil && len(page.Records) == 0}
+	for _, p := range c.Products {
+		source := s.endpoint(c, p, cloudID, audit.Position{})
+		page, err := source.Page(ctx, audit.Query{Limit: 1})
+		found := Probe{Product: p, Route: source.Route(), Err: err, Empty: err == nil && len(page.Records) == 0}
 		if len(page.Records) > 0 && page.Records[0].Dated {
 			found.Newest = page.Records[0].Time()
 		}

@@ -27,6 +27,7 @@ type Answers struct {
 	Products   []audit.Product
 	Type       AuthType
 	Email      string
+	Username   string
 	ClientID   string
 	Secret     auth.Secret
 	// SecretHandle is what stands in the file in the secret's place, ENC[…];
@@ -38,17 +39,17 @@ type Answers struct {
 	RunPath, Gateway, AuthServer string
 }
 
-// The kinds of credential of which this file knows no more than the names.
-const (
-	personalAccessToken AuthType = "personal_access_token"
-	organizationAPIKey  AuthType = "organization_api_key"
-)
+// organizationAPIKey is the kind of credential of which this file knows no more
+// than the name.
+const organizationAPIKey AuthType = "organization_api_key"
 
 // SecretOption is the option that holds a type's secret; empty for none.
 func SecretOption(t AuthType) string {
 	switch t {
-	case APIToken, personalAccessToken, organizationAPIKey:
+	case APIToken, PersonalAccessToken, organizationAPIKey:
 		return string(t)
+	case Basic:
+		return "password"
 	case ServiceAccount, OAuth:
 		return "client_secret"
 	}
@@ -74,6 +75,8 @@ type setupInstance struct {
 type setupAuth struct {
 	Type                AuthType `yaml:"type"`
 	Email               string   `yaml:"email,omitempty"`
+	Username            string   `yaml:"username,omitempty"`
+	Password            string   `yaml:"password,omitempty"`
 	APIToken            string   `yaml:"api_token,omitempty"`
 	ClientID            string   `yaml:"client_id,omitempty"`
 	ClientSecret        string   `yaml:"client_secret,omitempty"`
@@ -107,10 +110,11 @@ func (a Answers) YAML(followed []string) ([]byte, error) { return a.yaml(followe
 func (a Answers) yaml(followed []string, inline bool) ([]byte, error) {
 	in := setupInstance{
 		Organization: a.Organization, Site: a.Site, Products: a.Products, Gateway: a.Gateway, AuthServer: a.AuthServer,
-		Auth: setupAuth{Type: a.Type, Email: a.Email, ClientID: a.ClientID}, Interval: setupInterval,
+		Auth: setupAuth{Type: a.Type, Email: a.Email, Username: a.Username, ClientID: a.ClientID}, Interval: setupInterval,
 	}
 	if a.DataCenter {
-		in.Deployment = "data_center"
+		in.Deployment = string(DataCenter)
+		in.Gateway, in.AuthServer = "", "" // it has neither
 	}
 	secret := a.Secret.Reveal()
 	switch {
@@ -125,6 +129,8 @@ func (a Answers) yaml(followed []string, inline bool) ([]byte, error) {
 		in.Auth.APIToken = secret
 	case "client_secret":
 		in.Auth.ClientSecret = secret
+	case "password":
+		in.Auth.Password = secret
 	case "personal_access_token":
 		in.Auth.PersonalAccessToken = secret
 	case "organization_api_key":
@@ -242,11 +248,13 @@ func ProbeInstance(ctx context.Context, c *Config, o Options) ([]Probe, error) {
 		return nil, err
 	}
 	defer s.client.Close()
-	id, err := s.client.CloudID(ctx)
-	if err != nil {
-		return nil, err
+	id := ""
+	if c.Deployment == Cloud {
+		if id, err = s.client.CloudID(ctx); err != nil {
+			return nil, err
+		}
 	}
-	return probe(ctx, s.client, id, c.Products), nil
+	return s.probe(ctx, c, id), nil
 }
 
 // Detect finds out what answers at an address, through the proxies of env.

@@ -27,7 +27,7 @@ type setupFlags struct {
 	deployment                  string
 	products                    []string
 	kind                        string
-	email, clientID             string
+	email, username, clientID   string
 	secretFile, secretEnv       string
 	secretHandle                string
 	gateway, authServer         string
@@ -70,8 +70,9 @@ func newSetupCommand(io stdio) *cobra.Command {
 	flags.StringVar(&f.organization, "organization", "", "an organisation's id, in place of --site, for the organisation's own audit log")
 	flags.StringVar(&f.deployment, "deployment", "", "cloud or data_center, in place of finding it out")
 	flags.StringSliceVar(&f.products, "products", nil, "the products to collect, such as jira,confluence")
-	flags.StringVar(&f.kind, "auth", "", "the kind of credential: service_account, api_token, oauth, personal_access_token or organization_api_key")
+	flags.StringVar(&f.kind, "auth", "", "the kind of credential: service_account, api_token, oauth; on Data Center personal_access_token or basic; organization_api_key")
 	flags.StringVar(&f.email, "email", "", "for api_token: the account's e-mail address")
+	flags.StringVar(&f.username, "username", "", "for basic: the account's user name")
 	flags.StringVar(&f.clientID, "client-id", "", "for service_account and oauth: the client id")
 	flags.StringVar(&f.secretFile, "secret-file", "", "a file of mode 0600 that holds the token or client secret")
 	flags.StringVar(&f.secretEnv, "secret-env", "", "the name of an environment variable that holds it")

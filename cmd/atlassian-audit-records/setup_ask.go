@@ -23,7 +23,10 @@ var (
 		{check.APIToken, "an API token of a person: quickest to get; expires within a year, and goes when the person does"},
 		{check.OAuth, "an OAuth 2.0 (3LO) app with a person's consent: where service accounts and API tokens are not allowed"},
 	}
-	dataCenterKinds   = []kindOfAuth{{"personal_access_token", "a personal access token of an administrator (recommended)"}}
+	dataCenterKinds = []kindOfAuth{
+		{check.PersonalAccessToken, "a personal access token of an administrator (recommended)"},
+		{check.Basic, "an administrator's user name and password: where the version has no such tokens (Jira before 8.14, Confluence before 7.9)"},
+	}
 	organizationKinds = []kindOfAuth{{"organization_api_key", "an API key of the organisation (recommended)"}}
 )
 
@@ -55,6 +58,8 @@ func (f *setupFlags) ask(ctx context.Context, io stdio, ask *console, env check.
 	switch a.Type {
 	case check.APIToken:
 		a.Email, err = ask.orLine(ctx, f.email, "E-mail address of the account: ")
+	case check.Basic:
+		a.Username, err = ask.orLine(ctx, f.username, "User name: ")
 	case check.ServiceAccount, check.OAuth:
 		a.ClientID, err = ask.orLine(ctx, f.clientID, "Client id: ")
 	}
@@ -206,8 +211,10 @@ func introduceKind(io stdio, ask *console, a check.Answers) {
 		check.OAuth: "Make an OAuth 2.0 integration at https://developer.atlassian.com/console/myapps, with the callback URL\n" +
 			"  " + auth.CallbackURL(callbackPort) + "\nand under Permissions these scopes:\n  " + strings.Join(scopes, "\n  ") +
 			"\nIts Settings show the client id and secret. Who consents later must have " + needs + ".",
-		"personal_access_token": "Make it as an administrator, in the product: your profile, Personal Access Tokens, Create token.",
-		"organization_api_key":  "Make it at https://admin.atlassian.com: Settings, API keys, Create API key, with the\nscope read:events:admin or without scopes.",
+		check.Basic: "The account needs " + needs + ". Make one for the purpose: after several failed\n" +
+			"sign-ins Data Center wants a person to solve a CAPTCHA.",
+		check.PersonalAccessToken: "Make it as an administrator, in the product: your profile, Personal Access Tokens, Create token.",
+		"organization_api_key":    "Make it at https://admin.atlassian.com: Settings, API keys, Create API key, with the\nscope read:events:admin or without scopes.",
 	}[a.Type]
 	fmt.Fprintf(io.out, "\n%s\ndocs/connect.md shows it step by step.\n\n", text)
 }
@@ -224,7 +231,7 @@ func (f *setupFlags) askSecret(ctx context.Context, io stdio, ask *console, kind
 		}
 		return "", fmt.Errorf("the environment variable %s is empty or not there", f.secretEnv)
 	}
-	what := map[string]string{"client_secret": "Client secret", "organization_api_key": "API key"}[check.SecretOption(kind)]
+	what := map[string]string{"client_secret": "Client secret", "organization_api_key": "API key", "password": "Password"}[check.SecretOption(kind)]
 	if what == "" {
 		what = "Token"
 	}
