@@ -41,6 +41,9 @@ type Config struct {
 	// Site is the scheme and host of the site and, on Data Center, the context
 	// path, without a slash at its end.
 	Site *url.URL
+	// Organization is the id of the organisation whose log is collected, in lower
+	// case; empty for a site. Where it is not, Site is nil.
+	Organization string
 	// Products are what is collected, in the order of audit's constants.
 	Products []audit.Product
 	Auth     Auth
@@ -95,8 +98,12 @@ type Config struct {
 	Warnings []Problem
 }
 
-// Host is the site's host in lower case, with its port where it has one.
+// Host is the site's host in lower case, with its port where it has one; of an
+// organisation, its id. It is what the instance is called, by people and on disk.
 func (c *Config) Host() string {
+	if c.Organization != "" {
+		return c.Organization
+	}
 	if c.Site == nil {
 		return ""
 	}
@@ -114,6 +121,38 @@ func (c *Config) Path() string {
 
 // Name is how sentences call the site: its host, and its context path.
 func (c *Config) Name() string { return c.Host() + c.Path() }
+
+// Matches reports whether the instance is one of those whose site, or whose
+// organisation, contains the text.
+func (c *Config) Matches(text string) bool {
+	if c.Site != nil {
+		return strings.Contains(c.Site.String(), text)
+	}
+	return strings.Contains(c.Host(), text)
+}
+
+// asked is where Atlassian is asked about the instance first: at the site, or at
+// the gateway about an organisation; nil where that is not known.
+func (c *Config) asked() *url.URL {
+	if c.Organization != "" {
+		return c.Gateway
+	}
+	return c.Site
+}
+
+// siteHost is the host that is asked about the instance: the site's, or the
+// gateway's for an organisation.
+func (c *Config) siteHost() string {
+	if c.Organization != "" && c.Gateway != nil {
+		return c.Gateway.Host
+	}
+	return c.Host()
+}
+
+// stream names what is collected of a product. cloudID is the site's.
+func (c *Config) stream(p audit.Product, cloudID string) audit.Stream {
+	return audit.Stream{Site: c.siteHost(), Path: c.Path(), Organization: c.Organization, CloudID: cloudID, Product: p}
+}
 
 // Secrets are the values that must not appear in any output, for redaction.
 func (c *Config) Secrets() []string {
@@ -265,6 +304,10 @@ func parseInstance(init *section, sh shared, node *yaml.Node, path string, env E
 	if c.ReconcileWindow < c.Lookback {
 		s.addf("reconcile_window", "is shorter than lookback (%s): a reconcile reads again what every run does, and more", spanned(c.Lookback))
 	}
+	if s.given("organization") {
+		s.organization(c, env)
+		return c
+	}
 	c.Deployment = s.deployment()
 	if c.Deployment == "" {
 		return c
@@ -276,7 +319,7 @@ func parseInstance(init *section, sh shared, node *yaml.Node, path string, env E
 		c.Site = s.site()
 	case !s.isHandle("site") && c.Deployment == DataCenter:
 		s.addf("site", "is missing: write the product's base URL, like https://jira.example.com or https://example.com/jira")
-	case !s.isHandle("site"):
+	case !s.isHandle("site") && !s.isHandle("organization"):
 		s.addf("site", "is missing: write the address of your Cloud site, like https://example.atlassian.net")
 	}
 	c.Products = s.products()

@@ -22,10 +22,15 @@ const (
 	OAuth               AuthType = "oauth"
 	PersonalAccessToken AuthType = "personal_access_token"
 	Basic               AuthType = "basic"
+	// OrganizationKey is an API key of an organisation.
+	OrganizationKey AuthType = "organization_api_key"
 )
 
 // authTypes are those that a Cloud site's instance may use.
 var authTypes = []AuthType{APIToken, ServiceAccount, OAuth}
+
+// everyAuthType are all that there are.
+var everyAuthType = append(slices.Clone(authTypes), PersonalAccessToken, Basic, OrganizationKey)
 
 func wordsOf(types []AuthType) []string {
 	words := make([]string, len(types))
@@ -50,6 +55,10 @@ type Auth struct {
 	PersonalAccessToken auth.Secret `json:"personal_access_token,omitempty"`
 	Username            string      `json:"username,omitempty"`
 	Password            auth.Secret `json:"password,omitempty"`
+	// OrganizationKey belongs to the type of that name. It is read from
+	// OrganizationKeyFile where that is given.
+	OrganizationKey     auth.Secret `json:"organization_api_key,omitempty"`
+	OrganizationKeyFile string      `json:"organization_api_key_file,omitempty"`
 	// Expires is when the operator says that the credential ends, in UTC; zero
 	// where nothing is said.
 	Expires time.Time `json:"expires,omitzero"`
@@ -71,6 +80,9 @@ func (a Auth) secrets() []string {
 	if a.Password != "" {
 		out = append(out, a.Password.Reveal(), base64.StdEncoding.EncodeToString([]byte(a.Username+":"+a.Password.Reveal())))
 	}
+	if a.OrganizationKey != "" {
+		out = append(out, a.OrganizationKey.Reveal())
+	}
 	return out
 }
 
@@ -91,6 +103,8 @@ var authOwners = []struct {
 	{"personal_access_token", []AuthType{PersonalAccessToken}},
 	{"username", []AuthType{Basic}},
 	{"password", []AuthType{Basic}},
+	{"organization_api_key", []AuthType{OrganizationKey}},
+	{"organization_api_key_file", []AuthType{OrganizationKey}},
 }
 
 // listed is some words as a sentence has them: "a, b or c".
@@ -133,23 +147,20 @@ func (s *section) auth(env Env, d Deployment) Auth {
 			a.addf(o.key, "belongs to type %s, but type is %s: remove it, or change type", listed(o.kinds), out.Type)
 		}
 	}
-	for _, key := range []string{"organization_api_key"} {
-		if a.given(key) {
-			a.addf(key, "does not belong to type %s and is not supported by this version: remove it", out.Type)
-		}
-	}
 	switch out.Type {
 	case APIToken:
 		out.Email = a.email()
 		out.APIToken = a.required("api_token", "create one at https://id.atlassian.com/manage-profile/security/api-tokens")
 	case ServiceAccount, OAuth:
 		out.ClientID = a.clientID(out.Type)
-		out.ClientSecret, out.ClientSecretFile = a.clientSecret(env)
+		out.ClientSecret, out.ClientSecretFile = a.secretOrFile("client_secret", env)
 	case PersonalAccessToken:
 		out.PersonalAccessToken = a.required("personal_access_token", "create one in the product, in the account's profile under Personal Access Tokens")
 	case Basic:
 		out.Username = a.username()
 		out.Password = a.password()
+	case OrganizationKey:
+		out.OrganizationKey, out.OrganizationKeyFile = a.secretOrFile("organization_api_key", env)
 	}
 	return out
 }
@@ -201,21 +212,21 @@ func (s *section) authType(d Deployment) AuthType {
 	if !ok {
 		return ""
 	}
-	switch kind := AuthType(v); kind {
-	case APIToken, ServiceAccount, OAuth, PersonalAccessToken, Basic:
-		onDataCenter := kind == PersonalAccessToken || kind == Basic
-		switch {
-		case onDataCenter == (d == DataCenter):
-			return kind
-		case onDataCenter:
-			s.addf("type", "%s is for Data Center: use %s, or set deployment: data_center", v, listed(d.authTypes()))
-		default:
-			s.addf("type", "%s is for Atlassian Cloud: use %s, or remove deployment: data_center", v, listed(d.authTypes()))
-		}
-	case "organization_api_key":
-		s.addf("type", "organization_api_key (the organisation's audit log) is not supported by this version: use api_token or service_account with a site")
+	kind := AuthType(v)
+	if slices.Contains(d.authTypes(), kind) {
+		return kind
+	}
+	switch {
+	case d == Organisation && kind != OrganizationKey && slices.Contains(everyAuthType, kind):
+		s.addf("type", "%s is not for the log of an organisation: use %s", v, listed(d.authTypes()))
+	case kind == PersonalAccessToken || kind == Basic:
+		s.addf("type", "%s is for Data Center: use %s, or set deployment: data_center", v, listed(d.authTypes()))
+	case slices.Contains(authTypes, kind):
+		s.addf("type", "%s is for Atlassian Cloud: use %s, or remove deployment: data_center", v, listed(d.authTypes()))
+	case kind == OrganizationKey:
+		s.addf("type", "organization_api_key is for the log of an organisation: give organization in the place of site, or use %s", listed(d.authTypes()))
 	default:
-		if near := nearest(v, wordsOf(append(slices.Clone(authTypes), PersonalAccessToken))); near != "" {
+		if near := nearest(v, wordsOf(append(slices.Clone(authTypes), PersonalAccessToken, OrganizationKey))); near != "" {
 			s.addf("type", "is %s: did you mean %s?", shown(v), near)
 		} else {
 			s.addf("type", "is %s: use %s", shown(v), listed(d.authTypes()))
@@ -269,35 +280,38 @@ func (s *section) clientID(kind AuthType) string {
 	return v
 }
 
-func (s *section) clientSecret(env Env) (secret auth.Secret, file string) {
-	_, literal := s.fields["client_secret"]
-	_, inFile := s.fields["client_secret_file"]
+// secretOrFile reads a secret that stands under key, or in the file that is
+// named under key_file.
+func (s *section) secretOrFile(key string, env Env) (secret auth.Secret, file string) {
+	keyFile := key + "_file"
+	_, literal := s.fields[key]
+	_, inFile := s.fields[keyFile]
 	switch {
-	case literal && inFile && s.given("client_secret") && s.given("client_secret_file"):
-		s.addf("client_secret_file", "is given together with client_secret: remove one of them")
+	case literal && inFile && s.given(key) && s.given(keyFile):
+		s.addf(keyFile, "is given together with %s: remove one of them", key)
 		return "", ""
-	case literal && !(inFile && s.given("client_secret_file")):
-		secret = s.secret("client_secret")
+	case literal && !(inFile && s.given(keyFile)):
+		secret = s.secret(key)
 		if secret != "" && s.ps.lines {
-			s.warnf("client_secret", "stands here literally, and the Agent does not hide it in a flare: use a handle of its secret management, ENC[name], or client_secret_file")
+			s.warnf(key, "stands here literally, and the Agent does not hide it in a flare: use a handle of its secret management, ENC[name], or %s", keyFile)
 		}
 		return secret, ""
-	case !s.given("client_secret_file"):
-		s.addf("client_secret", "is missing: give client_secret, or client_secret_file with the path of a file that holds it")
+	case !s.given(keyFile):
+		s.addf(key, "is missing: give %s, or %s with the path of a file that holds it", key, keyFile)
 		return "", ""
 	}
-	file, ok := s.absolute("client_secret_file")
+	file, ok := s.absolute(keyFile)
 	if !ok {
 		return "", ""
 	}
 	data, err := env.readSecret(file)
 	if err != nil {
-		s.addf("client_secret_file", "%s", err)
+		s.addf(keyFile, "%s", err)
 		return "", file
 	}
 	s.ps.hide(string(data))
 	if reason := badSecret(string(data)); reason != "" {
-		s.addf("client_secret_file", "the secret in %s %s", file, reason)
+		s.addf(keyFile, "the secret in %s %s", file, reason)
 		return "", file
 	}
 	return auth.Secret(data), file

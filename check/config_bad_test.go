@@ -22,8 +22,8 @@ func badConfigs() []badConfig {
 			`invalid-auth-oauth.yaml:5: instances[0].auth.client_secret: is missing: give client_secret, or client_secret_file with the path of a file that holds it`,
 			`invalid-auth-oauth.yaml:6: instances[0].auth.email: belongs to type api_token, but type is oauth: remove it, or change type`,
 		}},
-		{"the type organization_api_key, which comes later", "auth-organization-api-key.yaml", []string{
-			`invalid-auth-organization-api-key.yaml:5: instances[0].auth.type: organization_api_key (the organisation's audit log) is not supported by this version: use api_token or service_account with a site`,
+		{"an organisation's API key for a site", "auth-organization-api-key.yaml", []string{
+			`invalid-auth-organization-api-key.yaml:5: instances[0].auth.type: organization_api_key is for the log of an organisation: give organization in the place of site, or use api_token, service_account or oauth`,
 		}},
 		{"the type personal_access_token with a Cloud site", "auth-personal-access-token.yaml", []string{
 			`invalid-auth-personal-access-token.yaml:5: instances[0].auth.type: personal_access_token is for Data Center: use api_token, service_account or oauth, or set deployment: data_center`,
@@ -135,8 +135,19 @@ func badConfigs() []badConfig {
 		{"a bracket that is not closed", "not-yaml.yaml", []string{
 			`invalid-not-yaml.yaml:7: is not valid YAML: did not find expected ',' or ']' (check the indentation, the space after each colon, and quotes)`,
 		}},
-		{"an organisation, which comes later", "organization.yaml", []string{
-			`invalid-organization.yaml:3: instances[0].organization: is not supported by this version: use site, with auth of type api_token or service_account, for the audit records of one site`,
+		{"an organisation without its key", "organization.yaml", []string{
+			`invalid-organization.yaml:5: instances[0].auth.organization_api_key: is missing: give organization_api_key, or organization_api_key_file with the path of a file that holds it`,
+		}},
+		{"an organisation with what belongs to a site", "organization-mixed.yaml", []string{
+			`invalid-organization-mixed.yaml:4: instances[0].site: belongs to a site, and this instance is about an organisation: give each an instance of its own`,
+			`invalid-organization-mixed.yaml:5: instances[0].products: belongs to a site, and this instance is about an organisation: give each an instance of its own`,
+			`invalid-organization-mixed.yaml:7: instances[0].auth.type: api_token is not for the log of an organisation: use organization_api_key`,
+			`invalid-organization-mixed.yaml:10: instances[1].organization: is not an organisation's id: it is the part after /o/ in the address of https://admin.atlassian.com, and is shown where an API key is made`,
+			`invalid-organization-mixed.yaml:14: instances[1].auth.organization_api_key_file: is given together with organization_api_key: remove one of them`,
+			`invalid-organization-mixed.yaml:15: instances[2].organization: is still the placeholder of the example: put the real value in its place`,
+		}},
+		{"two instances of one organisation", "organization-same.yaml", []string{
+			`invalid-organization-same.yaml: instances[0] and invalid-organization-same.yaml: instances[1] both collect organization of 12345678-1234-1234-1234-123456789012, and would share one state: remove one of them, or give them different products`,
 		}},
 		{"an empty list of products", "products-empty.yaml", []string{
 			`invalid-products-empty.yaml:8: instances[0].products: is an empty list: leave it out to collect jira and confluence`,

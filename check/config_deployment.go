@@ -16,12 +16,18 @@ type Deployment string
 const (
 	Cloud      Deployment = "cloud"
 	DataCenter Deployment = "data_center"
+	// Organisation is no site, but the log of an organisation; organization says so
+	// in a configuration, and deployment never does.
+	Organisation Deployment = "organization"
 )
 
 // authTypes are the types of credential that go with it.
 func (d Deployment) authTypes() []AuthType {
-	if d == DataCenter {
+	switch d {
+	case DataCenter:
 		return []AuthType{PersonalAccessToken, Basic}
+	case Organisation:
+		return []AuthType{OrganizationKey}
 	}
 	return authTypes
 }
@@ -29,10 +35,6 @@ func (d Deployment) authTypes() []AuthType {
 // deployment reads the kind of site; "" where it is one that this version does
 // not know.
 func (s *section) deployment() Deployment {
-	if s.given("organization") {
-		s.addf("organization", "is not supported by this version: use site, with auth of type api_token or service_account, for the audit records of one site")
-		return ""
-	}
 	if !s.given("deployment") {
 		return Cloud
 	}

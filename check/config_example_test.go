@@ -46,6 +46,9 @@ func filledIn(t *testing.T, authType string, without ...string) string {
 		"ENC[atlassian_redact_passphrase]", "redact-secret-passphrase-5",
 		"ENC[jira_personal_access_token]", "personal-secret-5", "ENC[jira_password]", "password-secret-6", "<USERNAME>", "filled-in",
 		"/etc/datadog-agent/atlassian_client_secret", "/etc/datadog-agent/atlassian_secret",
+		"<ORGANIZATION_ID>", "12345678-1234-1234-1234-123456789012",
+		"ENC[atlassian_organization_api_key]", "organization-secret-5",
+		"/etc/datadog-agent/atlassian_organization_api_key", "/etc/datadog-agent/atlassian_secret",
 		"type: api_token", "type: "+authType,
 	).Replace(text)
 	var kept []string
@@ -91,17 +94,18 @@ func TestTheExampleDocumentsEveryOptionAndNoOther(t *testing.T) {
 func TestTheExampleUncommentedParses(t *testing.T) {
 	t.Parallel()
 	expires := time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)
+	key := []string{"organization", "organization_api_key", "organization_api_key_file"}
 	for _, tt := range []struct {
 		name, authType string
 		without        []string
 		want           Auth
 		dataCenter     bool
 	}{
-		{"with an API token", "api_token", []string{"client_id", "client_secret", "client_secret_file"},
+		{"with an API token", "api_token", append([]string{"client_id", "client_secret", "client_secret_file"}, key...),
 			Auth{Type: APIToken, Email: "audit@filled-in.example", APIToken: "token-secret-3", Expires: expires}, false},
-		{"with a service account and its secret", "service_account", []string{"email", "api_token", "client_secret_file"},
+		{"with a service account and its secret", "service_account", append([]string{"email", "api_token", "client_secret_file"}, key...),
 			Auth{Type: ServiceAccount, ClientID: "filled-in-id", ClientSecret: "client-secret-4", Expires: expires}, false},
-		{"with a service account and a file", "service_account", []string{"email", "api_token", "client_secret"},
+		{"with a service account and a file", "service_account", append([]string{"email", "api_token", "client_secret"}, key...),
 			Auth{Type: ServiceAccount, ClientID: "filled-in-id", ClientSecret: "Kq7vZ-secret-of-a-file", ClientSecretFile: "/etc/datadog-agent/atlassian_secret", Expires: expires}, false},
 		{"with a personal access token", "personal_access_token", []string{"email", "api_token", "client_id", "client_secret", "client_secret_file", "username", "password", "audit_log_path"},
 			Auth{Type: PersonalAccessToken, PersonalAccessToken: "personal-secret-5", Expires: expires}, true},
@@ -109,6 +113,9 @@ func TestTheExampleUncommentedParses(t *testing.T) {
 			Auth{Type: Basic, Username: "filled-in", Password: "password-secret-6", Expires: expires}, true},
 		{"with audit log files", "", []string{"auth", "type", "email", "api_token", "client_id", "client_secret", "client_secret_file", "personal_access_token", "username", "password", "expires"},
 			Auth{}, true},
+		{"of an organisation", "organization_api_key", []string{"- site", "deployment", "products", "- jira", "- confluence", "auth_server", "resolve_users",
+			"email", "api_token", "client_id", "client_secret", "client_secret_file", "organization_api_key_file"},
+			Auth{Type: OrganizationKey, OrganizationKey: "organization-secret-5", Expires: expires}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -116,10 +123,14 @@ func TestTheExampleUncommentedParses(t *testing.T) {
 			without := tt.without
 			if tt.dataCenter {
 				without = append(slices.Clone(without), "gateway", "auth_server", "- confluence")
+				without = append(without, key...)
 			} else {
 				without = append(slices.Clone(without), "personal_access_token", "username", "password", "audit_log_path")
 			}
 			text := filledIn(t, tt.authType, without...)
+			if slices.Contains(tt.without, "- site") {
+				text = strings.Replace(text, "    organization:", "  - organization:", 1)
+			}
 			if tt.dataCenter {
 				text = strings.NewReplacer("deployment: cloud", "deployment: data_center", "filled-in.atlassian.net", "filled-in.example.com/jira").Replace(text)
 			}
@@ -186,7 +197,7 @@ func TestTheExampleAsItIsOnlyWantsItsPlaceholdersFilledIn(t *testing.T) {
 	}
 }
 
-func TestTheAgentsScrubberHidesEverySecretButALiteralClientSecret(t *testing.T) {
+func TestTheAgentsScrubberHidesEverySecretButThoseThatAreWarnedOf(t *testing.T) {
 	t.Parallel()
 	// As a flare has it: the two ways of the Agent's to write a folder of YAML.
 	text := []byte(filledIn(t, "api_token"))
@@ -206,9 +217,13 @@ func TestTheAgentsScrubberHidesEverySecretButALiteralClientSecret(t *testing.T) 
 		for secret, wantShown := range map[string]bool{
 			"proxy-secret-1": false, "proxy-secret-2": false, "token-secret-3": false, "client-secret-4": true, "redact-secret-passphrase-5": false,
 			"personal-secret-5": false, "password-secret-6": false,
+			"organization-secret-5": true,
 		} {
 			if !strings.Contains(string(text), secret) {
 				t.Fatalf("%s is not in the text", secret)
+			}
+			if secret == "organization-secret-5" && how == "ScrubYaml" {
+				wantShown = false // it knows keys that end in api_key
 			}
 			if got := strings.Contains(scrubbed, secret); got != wantShown {
 				t.Errorf("%s: %s is left: %t, want %t", how, secret, got, wantShown)

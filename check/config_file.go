@@ -196,7 +196,7 @@ func shareOneSite(instances []Instance) []Problem {
 	first := map[stream]Instance{}
 	var out []Problem
 	for _, in := range instances {
-		if in.Config.Site == nil {
+		if in.Config.Host() == "" {
 			continue
 		}
 		var shared []string

@@ -22,8 +22,12 @@ func readable(in Instance) map[string]any {
 	for _, w := range c.Warnings {
 		warnings = append(warnings, w.String())
 	}
-	return map[string]any{
-		"where": in.Where, "site": c.Site.String(), "deployment": c.Deployment, "audit_log_path": c.AuditLogPath, "host": c.Host(), "path": c.Path(), "products": c.Products, "auth": c.Auth,
+	site := ""
+	if c.Site != nil {
+		site = c.Site.String()
+	}
+	out := map[string]any{
+		"where": in.Where, "site": site, "deployment": c.Deployment, "audit_log_path": c.AuditLogPath, "host": c.Host(), "path": c.Path(), "products": c.Products, "auth": c.Auth,
 		"initial_lookback": c.InitialLookback.String(), "lookback": c.Lookback.String(),
 		"reconcile_window": c.ReconcileWindow.String(), "reconcile_interval": c.ReconcileInterval.String(),
 		"interval": c.Interval.String(), "timeout": c.Timeout.String(), "tags": c.Tags, "service": c.Service,
@@ -31,6 +35,10 @@ func readable(in Instance) map[string]any {
 		"gateway": c.Gateway.String(), "auth_server": c.AuthServer.String(), "run_path": c.RunPath,
 		"spool_max_size": c.SpoolMaxSize, "warnings": warnings,
 	}
+	if c.Organization != "" {
+		out["organization"] = c.Organization
+	}
+	return out
 }
 
 func TestGoodConfigurationsAreReadAsTheGoldenFilesSay(t *testing.T) {

@@ -48,17 +48,15 @@ func optionsOf(kind sectionKind) options {
 	case instanceSection:
 		return options{
 			ours: []string{"audit_log_path", "auth", "auth_server", "deployment", "empty_default_hostname", "gateway", "initial_lookback", "lookback",
-				"min_collection_interval", "products", "proxy", "reconcile_interval", "reconcile_window", "redact", "resolve_users", "service",
+				"min_collection_interval", "organization", "products", "proxy", "reconcile_interval", "reconcile_window", "redact", "resolve_users", "service",
 				"service_checks", "site", "skip_proxy", "tags", "timeout", "tls_ca_cert", "tls_cert", "tls_private_key", "tls_verify"},
 			agents: []string{"ad_identifiers", "debug_metrics", "disable_generic_tags", "enable_legacy_tags_normalization", "loader",
 				"metric_patterns", "name", "namespace", "no_index", "run_once"},
-			later: []string{"organization"},
 		}
 	case authSection:
 		return options{
-			ours: []string{"api_token", "client_id", "client_secret", "client_secret_file", "email", "expires", "password",
-				"personal_access_token", "type", "username"},
-			later: []string{"organization_api_key"},
+			ours: []string{"api_token", "client_id", "client_secret", "client_secret_file", "email", "expires", "organization_api_key",
+				"organization_api_key_file", "password", "personal_access_token", "type", "username"},
 		}
 	case proxySection:
 		return options{ours: []string{"http", "https", "no_proxy"}}

@@ -74,7 +74,7 @@ func (p *inquiry) products(ctx context.Context) {
 			continue
 		}
 		source := p.site.endpoint(p.c, product, p.cloudID, audit.Position{Route: p.routes[product]})
-		page, err := source.Page(ctx, audit.Query{From: -1, Limit: 1})
+		page, err := source.Page(ctx, audit.Query{From: -1, Limit: 1, Newest: true})
 		a := asked{product: product, records: len(page.Records), route: source.Route()}
 		if err != nil && !errors.As(err, &a.err) {
 			a.other = err

@@ -44,7 +44,7 @@ func (p *inquiry) step(name string) Step { return Step{Name: name, Instance: p.c
 // site asks Atlassian about one instance.
 func (d *diagnosis) site(ctx context.Context, in Instance) {
 	p := &inquiry{d: d, c: in.Config, waits: map[audit.Product]string{}, routes: map[audit.Product]string{}, until: map[audit.Product]time.Time{}}
-	if p.c.Site == nil {
+	if p.c.asked() == nil {
 		p.skipFrom("dns", "the site is a handle of the Agent's secret management, which only the Agent can resolve")
 		return
 	}
@@ -77,7 +77,9 @@ func (d *diagnosis) site(ctx context.Context, in Instance) {
 		p.skipFrom("site", "the site was not reached")
 		return
 	}
-	if p.c.Deployment == DataCenter {
+	if p.c.Deployment == Organisation {
+		d.pass(p.step("site"), "it is an organisation, asked about at %s", p.c.asked().Host)
+	} else if p.c.Deployment == DataCenter {
 		d.pass(p.step("site"), "%s is said to be a Data Center, and answers", p.c.Name())
 	} else if p.cloudID, err = s.client.CloudID(ctx); err != nil {
 		p.failWith(p.step("site"), err)
@@ -156,11 +158,11 @@ func (p *inquiry) reach(ctx context.Context) {
 		p.hops = []hop{p.hop(ctx, p.site.client.Origins()[0], false)}
 		return
 	}
-	needed := p.c.Auth.Type != APIToken
+	needed := p.c.Auth.Type != APIToken && p.c.Deployment == Cloud
 	for i, u := range p.site.client.Origins() {
 		p.hops = append(p.hops, p.hop(ctx, u, i > 0 && !needed))
 	}
-	if needed && !strings.EqualFold(p.c.AuthServer.Host, p.c.Site.Host) {
+	if needed && !strings.EqualFold(p.c.AuthServer.Host, p.c.asked().Host) {
 		p.hops = append(p.hops, p.hop(ctx, p.c.AuthServer.JoinPath("/"), false))
 	}
 }
@@ -279,8 +281,8 @@ func (p *inquiry) tls() {
 		}
 	}
 	switch {
-	case len(parts) == 0 && p.c.Site.Scheme == "http":
-		p.d.pass(s, "not used: the site is %s on this machine", p.c.Site.Scheme+"://")
+	case len(parts) == 0 && p.c.asked().Scheme == "http":
+		p.d.pass(s, "not used: the site is %s on this machine", p.c.asked().Scheme+"://")
 	case len(parts) == 0:
 		p.d.skip(s, "there was no connection to a host")
 	case !p.c.TLS.Verify:
@@ -327,7 +329,7 @@ func (p *inquiry) clockUnverified(ctx context.Context) (time.Duration, bool) {
 	defer s.client.Close()
 	ctx, cancel := context.WithTimeout(ctx, p.c.Timeout)
 	defer cancel()
-	if _, err := s.client.Reach(ctx, p.c.Site.JoinPath("/_edge/tenant_info")); err != nil {
+	if _, err := s.client.Reach(ctx, s.client.Origins()[0]); err != nil {
 		return 0, false
 	}
 	return s.client.Skew()

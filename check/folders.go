@@ -23,7 +23,7 @@ import (
 //	<base>/late/, <base>/delivered/         what was taken out of it
 //	<base>/oversize/, <base>/tokens.json    shared by all sites
 //
-// The marker stands away from the state, so that it outlives it.
+// An organisation has its id in the place of a host. The marker stands away from the state, so that it outlives it.
 type folders struct {
 	runPath, base string
 	host          string // safe in a path

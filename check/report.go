@@ -138,7 +138,10 @@ func NewSender(r Report, c *Config) *Sender {
 // siteTags are the instance's tags and what names the site. A context path has a
 // tag of its own: two products of Data Center may share a host.
 func siteTags(c *Config) []string {
-	tags := append(slices.Clone(c.Tags), "site:"+c.Host())
+	tags := append(slices.Clone(c.Tags), "site:"+c.siteHost())
+	if c.Organization != "" {
+		tags = append(tags, "organization:"+c.Organization)
+	}
 	if c.Path() != "" {
 		tags = append(tags, "context_path:"+c.Path())
 	}

@@ -295,8 +295,8 @@ func (r *run) openCollectors(ctx context.Context) {
 	var lookup error
 	for _, s := range r.streams {
 		switch {
-		case !s.ready() || lookup != nil || r.config.Deployment == DataCenter:
-			// Data Center has no cloudId.
+		case !s.ready() || lookup != nil || r.config.Deployment != Cloud:
+			// Data Center has no cloudId, nor has an organisation.
 		case r.cloudID == "":
 			r.cloudID, lookup = r.site.client.CloudID(ctx)
 		case !s.before.FloorSet:
@@ -338,7 +338,7 @@ func (r *run) openCollector(s *stream) (err error) {
 		first:    func() { s.collector.SetSite(r.cloudID, s.source.Route()) },
 	}
 	o := collect.Options{
-		Stream:            audit.Stream{Site: r.config.Host(), Path: r.config.Path(), CloudID: r.cloudID, Product: s.product},
+		Stream:            r.config.stream(s.product, r.cloudID),
 		Service:           r.config.Service,
 		Tags:              r.config.Tags,
 		Redact:            redaction,

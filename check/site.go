@@ -38,6 +38,7 @@ func newSite(c *Config, o Options, base string) (*site, error) {
 	}
 	client, err := atlassian.New(atlassian.Options{
 		Site:              c.Site,
+		Organization:      c.Organization,
 		Gateway:           c.Gateway,
 		Transport:         transport,
 		Credential:        credential,
@@ -104,6 +105,9 @@ func newCredential(c *Config, o Options, base string) (atlassian.Credential, fun
 			return nil, nil, err
 		}
 		return client, client.Warnings, nil
+	case OrganizationKey:
+		key, err := auth.NewOrganizationKey(c.Auth.OrganizationKey, c.Gateway)
+		return key, func() []string { return nil }, err
 	case OAuth:
 		app, err := newApp(c, o, base)
 		if err != nil {

@@ -113,6 +113,10 @@ func (w *world) spooled(p audit.Product) []string {
 		if err != nil {
 			w.t.Fatal(err)
 		}
+		tags := "team:audit,site:example.atlassian.net"
+		if p == audit.Organization {
+			tags = "team:audit,organization:" + organizationID + ",site:api.atlassian.com"
+		}
 		for line := range bytes.Lines(text) {
 			var l struct {
 				DDTags    string `json:"ddtags"`
@@ -120,7 +124,7 @@ func (w *world) spooled(p audit.Product) []string {
 					RecordID string `json:"record_id"`
 				} `json:"atlassian"`
 			}
-			if err := json.Unmarshal(line, &l); err != nil || l.Atlassian.RecordID == "" || l.DDTags != "team:audit,site:example.atlassian.net" {
+			if err := json.Unmarshal(line, &l); err != nil || l.Atlassian.RecordID == "" || l.DDTags != tags {
 				w.t.Fatalf("%s holds the line %s (%v)", path, line, err)
 			}
 			ids = append(ids, l.Atlassian.RecordID)

@@ -142,7 +142,7 @@ func (f checkFlags) instances(io stdio) ([]check.Instance, error) {
 			in.Config.RunPath = runPath
 		}
 		sites = append(sites, in.Config.Name())
-		if strings.Contains(in.Config.Site.String(), f.filter) {
+		if in.Config.Matches(f.filter) {
 			out = append(out, in)
 		}
 	}

@@ -14,7 +14,7 @@ func newSimulateCommand(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "simulate [--listen ADDR] [--records N]",
 		Short: "Simulate an Atlassian site, its gateway and its authorisation server",
-		Long: "Serves a simulated Jira and Confluence with audit records made up from a seed, the\n" +
+		Long: "Serves a simulated Jira and Confluence, and an organisation's log, with audit records made up from a seed, the\n" +
 			"gateway and the authorisation server, on one loopback port, until it is interrupted.\n" +
 			"It prints the credentials, which are good for nothing else, and a configuration to try.\n\n" +
 			"Faults and quirks for --fault, which may be given several times:\n\n  " +
@@ -34,7 +34,7 @@ func newSimulateCommand(io stdio) *cobra.Command {
 	f.Float64Var(&o.Rate, "rate", 0, "records that arrive per second while it runs, all products together; 0 for none")
 	f.DurationVar(&o.Latency, "latency", 0, "the time that every answer takes")
 	f.StringArrayVar(&o.Faults, "fault", nil, "a fault or quirk by name; see above")
-	f.StringSliceVar(&o.Products, "products", []string{atlassiantest.Jira, atlassiantest.Confluence}, "the products that have records")
+	f.StringSliceVar(&o.Products, "products", []string{atlassiantest.Jira, atlassiantest.Confluence}, "what has records: jira, confluence, organization (the organisation's log)")
 	f.StringVar(&o.Deployment, "deployment", "cloud", "cloud, or data_center: each product with a context path of its own")
 	f.BoolVar(&o.Old, "old-api", false, "with data_center: only the resources from before /rest/auditing/1.0/events")
 	f.StringVar(&o.AuditLog, "audit-log", "", "with data_center: a folder below which audit log files are written as well")

@@ -46,8 +46,19 @@ func organization() product {
 		permission: "the role of an organisation administrator",
 		scopes:     "read:events:admin, or without any",
 		query:      organizationQuery,
-		layout:     layout{list: "data", slot: organizationSlot},
+		layout:     layout{list: "data", slot: organizationSlot, places: organizationPlaces},
 	}
+}
+
+// organizationPlaces: an event has no category, and says what happened in a word
+// of its own (user_login_failed). Apps act too: their id is a name, and what
+// stands for their e-mail address is none, but kept as it is.
+var organizationPlaces = []place{
+	{fact: factActorID, slot: slotDescription, path: []string{"actor", "id"}},
+	{fact: factActorName, slot: slotDescription, path: []string{"actor", "name"}},
+	{fact: factActorEmail, slot: slotDescription, path: []string{"actor", "email"}},
+	{fact: factAddress, slot: slotDescription, path: []string{"location", "ip"}},
+	{fact: factAction, slot: slotDescription, path: []string{"action"}},
 }
 
 func organizationLimiter() *rate.Limiter {

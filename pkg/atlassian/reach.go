@@ -110,6 +110,9 @@ func (c *Client) Reach(ctx context.Context, u *url.URL) (Contact, error) {
 // Origins are where this client sends requests with its credential, the site
 // where it is used there and the gateway, as URLs that may be asked without one.
 func (c *Client) Origins() []*url.URL {
+	if c.organization != "" {
+		return []*url.URL{c.gateway.JoinPath("/")}
+	}
 	var out []*url.URL
 	out = append(out, c.site.JoinPath("/_edge/tenant_info"))
 	if c.credential != nil && slices.Contains(c.credential.Routes(), RouteGateway) && !strings.EqualFold(c.gateway.Host, c.site.Host) {

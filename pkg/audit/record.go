@@ -67,8 +67,8 @@ type Query struct {
 	// begins at From. From must be that of the question which the cursor
 	// continues. Only a source that is read by cursors knows it.
 	Cursor string
-	// Newest asks such a source for its newest records, latest first, instead of
-	// those from From on.
+	// Newest asks such a source for its newest records, latest first, as every
+	// other source answers anyway.
 	Newest bool
 }
 

@@ -51,7 +51,9 @@ type climb struct {
 	// many pages in a row held nothing.
 	print        uint64
 	again, empty int
-	pages        int
+	// pages is how many were taken, full tells that the last one was.
+	pages int
+	full  bool
 	// tried is where reading by time last took the place of a cursor.
 	tried int64
 	// moved is true once something was committed that the next run need not read
@@ -107,10 +109,34 @@ func (c *Collector) bottom(ctx context.Context) (int64, error) {
 
 // restUp reads the newest span that is still owed, as Rest does.
 func (c *Collector) restUp(ctx context.Context, soft time.Time) (more bool, err error) {
-	iv, again, ok := c.owedUp()
-	if !ok {
-		return false, nil
+	before := c.Position()
+	for next := true; next; {
+		iv, again, both := c.owedUp()
+		if iv.Empty() {
+			break
+		}
+		if both {
+			// They take turns, so that neither starves.
+			c.p.AgainNext = !c.p.AgainNext
+		}
+		if next, err = c.climb(ctx, soft, iv, again); err != nil {
+			return true, together(c.unless(ctx, soft, err), c.Save())
+		}
+		next = next && !both
 	}
+	if err := c.Save(); err != nil {
+		return false, err
+	}
+	if err := c.reconcile(); err != nil {
+		return false, err
+	}
+	left, _, _ := c.owedUp()
+	return !left.Empty() && !(slices.Equal(before.Covered, c.p.Covered) && slices.Equal(before.Recheck, c.p.Recheck)), nil
+}
+
+// climb reads the upper part of a span, as much as is read at once. next tells
+// whether there is time for the one below it.
+func (c *Collector) climb(ctx context.Context, soft time.Time, iv audit.Interval, again bool) (next bool, err error) {
 	whole, length := c.p.Disorder >= mostDisorder, c.stride
 	if whole && c.p.Slice != 0 {
 		length = c.p.Slice
@@ -119,35 +145,45 @@ func (c *Collector) restUp(ctx context.Context, soft time.Time) (more bool, err 
 		// The newest of it first, as far as a log allows that is read upwards.
 		iv.From = iv.To - length
 	}
-	before := c.Position()
 	w := &climb{c: c, over: c.after(soft), stop: iv.To - 1, lo: iv.From, whole: whole, high: never, tried: never}
 	w.byTime(iv.From)
 	began := c.o.Now()
-	if err := w.run(ctx); err != nil {
-		return true, together(c.unless(ctx, soft, err), c.Save())
+	if again {
+		// Pages that end elsewhere than the last time show what lay between two.
+		defer c.trim()()
 	}
+	if err := w.run(ctx); err != nil {
+		return false, err
+	}
+	cut := w.lo <= w.stop
 	quick := w.pages <= 1 || c.o.Now().Sub(began) < soft.Sub(began)/4
 	switch {
-	case whole && w.lo <= w.stop:
-		// It was more than a run can read.
+	case whole && cut:
 		c.p.Slice = max(sliver, iv.Length()/2)
 	case whole && quick:
 		c.p.Slice = min(century, 2*length)
-	case !whole && !again && w.pages <= 1:
+	case !again && w.pages <= 1:
 		c.stride *= 2
 	}
-	if err := c.Save(); err != nil {
-		return false, err
-	}
-	if err := c.reconcile(); err != nil {
-		return false, err
-	}
-	_, _, ok = c.owedUp()
-	return ok && !(slices.Equal(before.Covered, c.p.Covered) && slices.Equal(before.Recheck, c.p.Recheck)), nil
+	// A look-back that is more than a run can read waits until all else is read.
+	c.p.LookCut = c.p.LookCut || again && cut
+	return !again && !whole && !cut && !w.over(), nil
 }
 
-// owedUp is owed, without what the live edge is still to read.
-func (c *Collector) owedUp() (iv audit.Interval, again, ok bool) {
+// trim makes pages a little shorter, by a number that differs from time to time,
+// until the function that it answers is called.
+func (c *Collector) trim() (restore func()) {
+	size := c.limit
+	if c.learned > 0 {
+		size = min(size, c.learned)
+	}
+	c.less = c.limit - size + int(c.p.Upper/1000%97)*size/300
+	return func() { c.less = 0 }
+}
+
+// owedUp is owed, without what the live edge is still to read: again tells
+// whether it is to be read again, both that there is something of either kind.
+func (c *Collector) owedUp() (iv audit.Interval, again, both bool) {
 	if !c.p.UpperSet {
 		return iv, false, false
 	}
@@ -157,14 +193,10 @@ func (c *Collector) owedUp() (iv audit.Interval, again, ok bool) {
 	}
 	once, isNever := c.p.Covered.Gaps(all).Last()
 	twice, isTwice := c.p.Recheck.Within(all).Last()
-	if isNever && isTwice {
-		// They take turns, so that neither starves.
-		c.p.AgainNext = !c.p.AgainNext
+	if isTwice && (c.p.AgainNext || !isNever) {
+		return twice, true, isNever
 	}
-	if isTwice && (!isNever || !c.p.AgainNext) {
-		return twice, true, true
-	}
-	return once, false, isNever
+	return once, false, isNever && isTwice
 }
 
 // byTime asks without a cursor from ms on.
@@ -205,20 +237,24 @@ func (w *climb) run(ctx context.Context) error {
 // where time leads no further either.
 func (w *climb) leaveCursor() error {
 	c := w.c
-	if w.live {
-		c.p.Cursor, c.p.CursorFrom, c.p.CursorLow = "", 0, 0
-	}
 	from := w.lo
 	if w.pages == 0 && w.live {
 		from = max(c.p.Floor, c.p.Forgotten, c.p.Upper-c.o.Lookback.Milliseconds())
 	}
-	if w.isNewest {
+	if w.isNewest && c.p.Disorder < mostDisorder {
 		from = max(from, w.newest-2*c.p.Disorder)
 	}
 	if from <= w.tried {
 		return errRepeated
 	}
+	if w.live {
+		c.p.Cursor, c.p.CursorFrom, c.p.CursorLow = "", 0, 0
+	}
 	w.byTime(from)
+	if w.pages > 0 {
+		// Not further back than need be, or a dense page would be the same again.
+		w.q.From = from - 1
+	}
 	w.tried, w.again, w.print = from, 0, 0
 	return nil
 }
@@ -238,6 +274,10 @@ func (w *climb) step(v view) (done bool, err error) {
 			// An empty list may be false: it is asked for twice.
 			return false, nil
 		}
+		if w.q.Cursor != "" && w.full && w.leaveCursor() == nil {
+			// A cursor that shows nothing after a full page may be dead: time tells.
+			return false, nil
+		}
 		return true, w.end()
 	}
 	w.empty = 0
@@ -247,18 +287,18 @@ func (w *climb) step(v view) (done bool, err error) {
 		}
 		return false, w.leaveCursor()
 	}
-	if w.q.Cursor != "" && w.pages == 0 && w.leadsBack(v) {
-		return false, w.leaveCursor()
+	if w.q.Cursor != "" && w.leadsBack(v) && w.leaveCursor() == nil {
+		return false, nil
 	}
-	w.again, w.print = 0, v.print
+	w.again, w.print, w.full = 0, v.print, v.full
 	w.pages++
 
 	stuck := v.next != "" && v.next == w.q.Cursor && v.full
 	last := v.next == "" || v.next == w.q.Cursor && !v.full
 	ahead, disorder := w.measure(v)
 	next := c.p
-	if disorder > next.Disorder {
-		next.Disorder = min(disorder, mostDisorder)
+	if disorder = min(disorder, mostDisorder); disorder > next.Disorder {
+		next.Disorder = disorder
 		if next.Disorder == mostDisorder && next.UpperSet {
 			// What was read in good faith is read again, as far as it is remembered.
 			next.Recheck = next.Recheck.Add(audit.Interval{From: max(next.Floor, next.Forgotten), To: next.Upper + 1})
@@ -389,6 +429,11 @@ func (w *climb) take(v view, next audit.Position) error {
 // is known to be there.
 func (w *climb) end() error {
 	c := w.c
+	if w.isNewest && (w.live || w.newest >= w.stop) {
+		// Nothing comes after it: its millisecond is complete.
+		c.p = complete(c.p, audit.Interval{From: w.lo, To: w.newest + 1}, 0, false)
+		w.lo = max(w.lo, w.newest+1)
+	}
 	if w.live {
 		c.p.LiveAt = c.o.Now().UnixMilli()
 		c.summary.LiveDone = true
@@ -397,6 +442,9 @@ func (w *climb) end() error {
 				"with it, wait for the first one")
 		}
 		return nil
+	}
+	if w.lo > w.stop {
+		return w.reached()
 	}
 	now := c.o.Now().UnixMilli()
 	if !w.whole && now-c.p.Upper < shortestRetention.Milliseconds() && !(&walk{c: c, top: w.stop}).missing() {

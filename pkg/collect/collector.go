@@ -40,8 +40,10 @@ type Collector struct {
 	pace time.Duration
 	// stride is how much of a log's past is read at once where it is read upwards,
 	// shownTo the moment up to which its cursor showed everything in this run.
+	// Pages are less smaller than limit while something is read again.
 	stride  int64
 	shownTo int64
+	less    int
 }
 
 // Open loads the position and completes the last batch, so that what was

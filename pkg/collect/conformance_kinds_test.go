@@ -199,6 +199,15 @@ func openDataCenter(_ context.Context, s *site, p audit.Position) (opened, error
 }
 
 func openOrganization(_ context.Context, s *site, _ audit.Position) (opened, error) {
+	return openOrganizationAt(s, -1)
+}
+
+// openOrganizationPaced asks no faster than the program does by itself.
+func openOrganizationPaced(_ context.Context, s *site, _ audit.Position) (opened, error) {
+	return openOrganizationAt(s, 0)
+}
+
+func openOrganizationAt(s *site, perSecond float64) (opened, error) {
 	gateway := &url.URL{Scheme: "https", Host: "api.atlassian.com"}
 	o := s.Options()
 	credential, err := auth.NewOrganizationKey(auth.Secret(o.OrganizationKey), gateway)
@@ -206,7 +215,7 @@ func openOrganization(_ context.Context, s *site, _ audit.Position) (opened, err
 		return opened{}, err
 	}
 	client, err := atlassian.New(atlassian.Options{
-		Organization: o.OrganizationID, Gateway: gateway, Transport: s.Transport(), Credential: credential, Now: time.Now, RequestsPerSecond: -1,
+		Organization: o.OrganizationID, Gateway: gateway, Transport: s.Transport(), Credential: credential, Now: time.Now, RequestsPerSecond: perSecond,
 	})
 	if err != nil {
 		return opened{}, err

@@ -19,6 +19,11 @@
 //     writing the same bytes at the same place (Open).
 //  6. What was emitted is forgotten only where nothing will ever be read again.
 //
+// The log of an organisation is read the other way round, upwards in the order of
+// its processing (climb.go): a page is complete below the newest millisecond that it
+// shows, and a span when what lies above it was shown. A cursor only says where
+// to ask next.
+//
 // What the source does not promise is checked: the order, the bounds, that
 // known records are shown again, that pages differ. What fails the check is
 // delivered and covers nothing.

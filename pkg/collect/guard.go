@@ -21,7 +21,8 @@ const (
 )
 
 // undated asks without any date: a source leaves out a bound before the epoch.
-func undated() audit.Query { return audit.Query{From: -1, Limit: probeLimit} }
+// The newest come first, as from the other sources, also of a log.
+func undated() audit.Query { return audit.Query{From: -1, Limit: probeLimit, Newest: true} }
 
 // Guard looks into a silence that the stream's rhythm does not explain, and into
 // answers that lack known records: it asks once without dates. Where that shows
@@ -112,7 +113,7 @@ func (c *Collector) withheld(ctx context.Context, v view) ([]audit.Record, error
 		return nil, err
 	}
 	// They may be new since Live asked, or late: then they are shown now.
-	page, err := c.source.Page(ctx, audit.Query{From: v.oldest - slack, Limit: probeLimit})
+	page, err := c.source.Page(ctx, audit.Query{From: v.oldest - slack, Limit: probeLimit, Newest: true})
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ var errRepeated = errors.New("the same page came twice from Atlassian: nothing o
 // ask asks once, with as many records as answers of a bearable size hold.
 func (c *Collector) ask(ctx context.Context, q audit.Query) (view, error) {
 	for {
-		q.Limit = c.limit
+		q.Limit = max(1, c.limit-c.less)
 		p, err := c.source.Page(ctx, q)
 		var tooLarge interface{ TooLarge() bool }
 		if err != nil && c.limit > 1 && errors.As(err, &tooLarge) && tooLarge.TooLarge() {
@@ -58,7 +58,7 @@ func (c *Collector) ask(ctx context.Context, q audit.Query) (view, error) {
 // learn takes what a page says and shows of the size that is applied. It only
 // ever saves requests: that a page is short proves nothing.
 func (c *Collector) learn(p audit.Page) {
-	if p.Limit > 0 && p.Limit < c.limit {
+	if p.Limit > 0 && p.Limit < c.limit-c.less {
 		c.learned = p.Limit
 	}
 	if c.learned > 0 && len(p.Records) > c.learned {
@@ -93,7 +93,7 @@ func (c *Collector) look(p audit.Page) view {
 		v.newest, v.oldest = max(v.newest, r.Millis), min(v.oldest, r.Millis)
 	}
 	v.print = h.Sum64()
-	full := c.limit
+	full := max(1, c.limit-c.less)
 	if c.learned > 0 {
 		full = min(full, c.learned)
 	}

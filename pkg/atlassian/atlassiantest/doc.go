@@ -23,6 +23,11 @@
 // their account ids, some without an e-mail address; 403 for a person who is no
 // administrator, for the Free plan and for a lost licence.
 //
+// The organisation's log (events-stream) is simulated too, with a key of its own:
+// ascending by the time of processing, which lags behind an event's own; pages of
+// 200 unless told otherwise, 500 at most; a next cursor where a page is full, else
+// null; the order kept in the cursor, the bounds not.
+//
 // Where it may differ from Atlassian:
 //
 //   - The order of records and how ties are broken are observed, not documented.
@@ -33,10 +38,12 @@
 //   - The wording of error bodies is Atlassian's only where it was published.
 //   - One scoped token may carry the scopes of both products; Atlassian makes
 //     one per product. SetScopes narrows it.
+//   - Whether the organisation's bounds mean the time of an event or of its
+//     processing is not known; Quirks.BoundsByTime chooses the former. What its
+//     log answers without Atlassian Guard is not known either.
 //   - Rate limits are off until SetLimits; Atlassian's are always on.
 //   - filter, searchString, the export and writing are not simulated: a request
-//     for them gets 501. Data Center and the organisation's log are not simulated
-//     either.
+//     for them gets 501. Data Center is not simulated either.
 //   - The consent page (/authorize) asks for one button and for no password.
 //     Whether an answer of 401 or another one tells that a consent does not
 //     reach a site is not known; here it is the one for a missing scope.

@@ -1,6 +1,7 @@
 package atlassiantest
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 )
@@ -15,6 +16,9 @@ type Limits struct {
 	// access tokens alone: API tokens are not counted. A request costs 1 point
 	// and 1 more for each record. Atlassian's begins at 65,000.
 	PointsPerHour int
+	// PerMinute bounds the requests to the organisation's log in a minute of the
+	// clock. Atlassian's is 50.
+	PerMinute int
 }
 
 type limits struct {
@@ -23,6 +27,9 @@ type limits struct {
 	requests map[string]int
 	hour     map[string]time.Time
 	points   map[string]int
+	// minutes counts the requests to the organisation's log in a minute.
+	minute  int64
+	minutes int
 }
 
 // SetLimits replaces the rate limits; what was used so far is forgotten.
@@ -42,6 +49,9 @@ func (s *Server) limited(i RequestInfo) (reply, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := &s.limits
+	if i.Product == Organization {
+		return l.organization(now)
+	}
 	if l.PerSecond > 0 {
 		if sec := now.Unix(); l.second[i.Product] != sec {
 			l.second[i.Product], l.requests[i.Product] = sec, 0
@@ -84,4 +94,21 @@ func (s *Server) charge(rep *reply, i RequestInfo) {
 		h.Set("X-RateLimit-NearLimit", strconv.FormatBool(true))
 	}
 	h.Set("Beta-RateLimit-Policy", `"global-app-quota";q=`+strconv.Itoa(l.PointsPerHour)+";w=3600")
+}
+
+// organization counts a request to the organisation's log, whose answers say in
+// X-Retry-After how long to wait.
+func (l *limits) organization(now time.Time) (reply, bool) {
+	if l.PerMinute == 0 {
+		return reply{}, false
+	}
+	if m := now.Unix() / 60; l.minute != m {
+		l.minute, l.minutes = m, 0
+	}
+	if l.minutes++; l.minutes <= l.PerMinute {
+		return reply{}, false
+	}
+	rep := adminError(http.StatusTooManyRequests, "ADMIN-429-1", "Too Many Requests", "The rate limit is exceeded.")
+	sayWait(rep.header, now, time.Duration(60-now.Unix()%60)*time.Second, RetryXHeader)
+	return rep.with("X-RateLimit-Limit", strconv.Itoa(l.PerMinute)).with("X-RateLimit-Remaining", "0"), true
 }

@@ -31,7 +31,8 @@ type SimulateOptions struct {
 	Latency time.Duration
 	// Faults are names, each with a value or without: see FaultNames.
 	Faults []string
-	// Products are those that have records; both by default.
+	// Products are those that have records: Jira and Confluence by default; the
+	// organisation's log counts as one.
 	Products []string
 	// Deployment is "cloud" or "data_center", where each product has a context path
 	// of its own; cloud by default. Old leaves Data Center the resources alone that
@@ -44,6 +45,9 @@ type SimulateOptions struct {
 	// Verbose writes a line for each request.
 	Verbose bool
 }
+
+// simulated is what can be simulated, the organisation's log included.
+var simulated = []string{Jira, Confluence, Organization}
 
 // Serve runs a simulated Atlassian on a loopback port until ctx ends. It writes
 // to out where it listens, with which credentials, and a configuration of the
@@ -65,8 +69,8 @@ func Serve(ctx context.Context, o SimulateOptions, out io.Writer) error {
 	}
 	s := New(Options{Seed: o.Seed, DataCenter: dc})
 	for _, p := range o.Products {
-		if p != Jira && p != Confluence {
-			return fmt.Errorf("no product %q can be simulated; there are %s and %s", p, Jira, Confluence)
+		if !slices.Contains(simulated, p) {
+			return fmt.Errorf("no product %q can be simulated; there are %s", p, strings.Join(simulated, ", "))
 		}
 	}
 	if o.Records < 0 || o.Span < 0 || o.Rate < 0 || o.Latency < 0 {
@@ -75,11 +79,11 @@ func Serve(ctx context.Context, o SimulateOptions, out io.Writer) error {
 	if o.Span == 0 {
 		o.Span = 12 * time.Hour
 	}
-	for _, p := range []string{Jira, Confluence} {
+	for _, p := range simulated {
 		s.UpdateQuirks(p, func(q *Quirks) {
-			q.Latency, q.SearchEvents, q.WriteDelay = o.Latency, dc.events(), time.Second
+			q.Latency, q.SearchEvents, q.WriteDelay = o.Latency, dc.events() && p != Organization, time.Second
 		})
-		if o.AuditLog != "" {
+		if o.AuditLog != "" && p != Organization {
 			dir := filepath.Join(o.AuditLog, p)
 			if err := os.MkdirAll(dir, 0o750); err != nil {
 				return fmt.Errorf("make the folder of the audit log files: %w", err)
@@ -146,7 +150,11 @@ func introduction(s *Server, base string, o SimulateOptions) string {
 	c := s.Options()
 	var b strings.Builder
 	fmt.Fprintf(&b, "A simulated Atlassian listens on %s\n", base)
-	fmt.Fprintf(&b, "  records: %d in Jira, %d in Confluence, over the last %s", s.Len(Jira), s.Len(Confluence), o.Span)
+	fmt.Fprintf(&b, "  records: %d in Jira, %d in Confluence", s.Len(Jira), s.Len(Confluence))
+	if slices.Contains(o.Products, Organization) {
+		fmt.Fprintf(&b, ", %d in the organisation's log", s.Len(Organization))
+	}
+	fmt.Fprintf(&b, ", over the last %s", o.Span)
 	if o.Rate > 0 {
 		fmt.Fprintf(&b, ", %g more each second", o.Rate)
 	}
@@ -160,12 +168,19 @@ func introduction(s *Server, base string, o SimulateOptions) string {
 	fmt.Fprintf(&b, "  scoped API token      %s   (gateway)\n", c.ScopedToken)
 	fmt.Fprintf(&b, "  service account       client_id %s, client_secret %s\n", c.ClientID, c.ClientSecret)
 	fmt.Fprintf(&b, "  OAuth app (3LO)       client_id %s, client_secret %s\n", c.AppID, c.AppSecret)
+	fmt.Fprintf(&b, "  organisation          id %s, API key %s   (gateway)\n", c.OrganizationID, c.OrganizationKey)
 	fmt.Fprintf(&b, "\nconf.yaml:\n\n")
 	fmt.Fprintf(&b, "init_config:\ninstances:\n")
-	fmt.Fprintf(&b, "  - site: %s\n    gateway: %s\n    auth_server: %s\n", base, base, base)
-	fmt.Fprintf(&b, "    products: [%s]\n", strings.Join(o.Products, ", "))
-	fmt.Fprintf(&b, "    auth:\n      type: api_token\n      email: %s\n      api_token: %s\n", c.Email, c.ClassicToken)
-	fmt.Fprintf(&b, "    # auth:\n    #   type: service_account\n    #   client_id: %s\n    #   client_secret: %s\n", c.ClientID, c.ClientSecret)
+	if products := slices.DeleteFunc(slices.Clone(o.Products), func(p string) bool { return p == Organization }); len(products) > 0 {
+		fmt.Fprintf(&b, "  - site: %s\n    gateway: %s\n    auth_server: %s\n", base, base, base)
+		fmt.Fprintf(&b, "    products: [%s]\n", strings.Join(products, ", "))
+		fmt.Fprintf(&b, "    auth:\n      type: api_token\n      email: %s\n      api_token: %s\n", c.Email, c.ClassicToken)
+		fmt.Fprintf(&b, "    # auth:\n    #   type: service_account\n    #   client_id: %s\n    #   client_secret: %s\n", c.ClientID, c.ClientSecret)
+	}
+	if slices.Contains(o.Products, Organization) {
+		fmt.Fprintf(&b, "  - organization: %s\n    gateway: %s\n", c.OrganizationID, base)
+		fmt.Fprintf(&b, "    auth:\n      type: organization_api_key\n      organization_api_key: %s\n", c.OrganizationKey)
+	}
 	return b.String()
 }
 
@@ -219,7 +234,7 @@ func FaultNames() []string {
 	return out
 }
 
-// ApplyFault arms a fault or sets a quirk of both products by its name, with a
+// ApplyFault arms a fault or sets a quirk of all products by its name, with a
 // value behind "=" where it takes one: "rate-limit", "errors=0.05", "clamp=100".
 func (s *Server) ApplyFault(text string) error {
 	name, value, hasValue := strings.Cut(text, "=")
@@ -255,8 +270,9 @@ func presets() map[string]preset {
 	}
 	always := func(help string, change func(*Quirks)) preset {
 		return preset{"", help, func(s *Server, _ string) error {
-			s.UpdateQuirks(Jira, change)
-			s.UpdateQuirks(Confluence, change)
+			for _, p := range simulated {
+				s.UpdateQuirks(p, change)
+			}
 			return nil
 		}}
 	}
@@ -285,12 +301,14 @@ func presets() map[string]preset {
 		"ignore-offset":    always("the first page whatever the offset", func(q *Quirks) { q.IgnoreOffset = true }),
 		"hide-dated":       always("nothing where dates are asked for", func(q *Quirks) { q.DatedBefore = 1 }),
 		"wrong-total":      always("a total that is too small", func(q *Quirks) { q.TotalLie = TotalTooSmall }),
+		"cursor-refused":   always("the organisation's cursors are good for a minute", func(q *Quirks) { q.CursorLife = time.Minute }),
+		"cursor-dead":      always("the organisation's cursors show nothing", func(q *Quirks) { q.CursorDead = true }),
 		"clamp": {"100", "at most so many records a page", func(s *Server, value string) error {
 			n, err := strconv.Atoi(value)
 			if err != nil || n < 1 {
 				return fmt.Errorf("%q is not a number of records from 1 on", value)
 			}
-			for _, p := range []string{Jira, Confluence} {
+			for _, p := range simulated {
 				s.UpdateQuirks(p, func(q *Quirks) { q.MaxPage = n })
 			}
 			return nil
@@ -300,7 +318,7 @@ func presets() map[string]preset {
 			if err != nil {
 				return fmt.Errorf("%q is not a duration such as 20m or -20m", value)
 			}
-			for _, p := range []string{Jira, Confluence} {
+			for _, p := range simulated {
 				s.UpdateQuirks(p, func(q *Quirks) { q.ClockSkew = d })
 			}
 			return nil

@@ -101,9 +101,9 @@ func (t *Traffic) arrive(at time.Time, limit int) int {
 	product := t.o.Products[t.rand.IntN(len(t.o.Products))]
 	kind := t.rand.Float64()
 	back := time.Duration(t.rand.Int64N(int64(t.o.LateBy)))
-	n := 1
+	n, late := 1, kind < t.o.Late
 	switch {
-	case kind < t.o.Late:
+	case late:
 		at = at.Add(-back)
 	case kind < t.o.Late+t.o.Bursts:
 		n = min(limit, t.o.BurstSize)
@@ -111,6 +111,10 @@ func (t *Traffic) arrive(at time.Time, limit int) int {
 	recs := make([]Record, n)
 	for i := range recs {
 		recs[i] = t.s.compose(t.corpus, product, at)
+		if product == Organization && late {
+			// An event of a while ago that is processed only now.
+			recs[i].Processed = t.s.now()
+		}
 	}
 	t.s.Add(product, recs...)
 	t.added += n
