@@ -54,8 +54,10 @@ type climb struct {
 	// pages is how many were taken, full tells that the last one was.
 	pages int
 	full  bool
-	// tried is where reading by time last took the place of a cursor.
-	tried int64
+	// tried is where reading by time last took the place of a cursor. asking is true
+	// while time is asked whether a cursor is dead.
+	tried  int64
+	asking bool
 	// moved is true once something was committed that the next run need not read
 	// again: only then may the budget end the climb.
 	moved bool
@@ -259,6 +261,19 @@ func (w *climb) leaveCursor() error {
 	return nil
 }
 
+// askTime asks by time, where a cursor showed nothing after a full page, whether
+// nothing is there: the cursor may be dead. It is kept unless time shows more.
+func (w *climb) askTime() bool {
+	from := w.newest - 2*w.c.p.Disorder
+	if !w.isNewest || w.whole || from <= w.tried {
+		return false
+	}
+	w.byTime(from)
+	w.q.From = from - 1
+	w.tried, w.asking, w.again, w.print = from, true, 0, 0
+	return true
+}
+
 // step takes one page.
 func (w *climb) step(v view) (done bool, err error) {
 	c := w.c
@@ -274,8 +289,7 @@ func (w *climb) step(v view) (done bool, err error) {
 			// An empty list may be false: it is asked for twice.
 			return false, nil
 		}
-		if w.q.Cursor != "" && w.full && w.leaveCursor() == nil {
-			// A cursor that shows nothing after a full page may be dead: time tells.
+		if w.q.Cursor != "" && w.full && !w.over() && w.askTime() {
 			return false, nil
 		}
 		return true, w.end()
@@ -295,8 +309,14 @@ func (w *climb) step(v view) (done bool, err error) {
 
 	stuck := v.next != "" && v.next == w.q.Cursor && v.full
 	last := v.next == "" || v.next == w.q.Cursor && !v.full
+	before := w.newest
 	ahead, disorder := w.measure(v)
 	next := c.p
+	alive := w.asking && w.newest <= before
+	if w.asking && !alive && w.live {
+		next.Cursor, next.CursorFrom, next.CursorLow = "", 0, 0
+	}
+	w.asking = false
 	if disorder = min(disorder, mostDisorder); disorder > next.Disorder {
 		next.Disorder = disorder
 		if next.Disorder == mostDisorder && next.UpperSet {
@@ -328,7 +348,7 @@ func (w *climb) step(v view) (done bool, err error) {
 	next = complete(next, audit.Interval{From: w.lo, To: upper}, 0, false)
 	if w.live {
 		switch {
-		case last:
+		case last || alive:
 			next.LiveAt = c.o.Now().UnixMilli()
 		case !ahead && !stuck:
 			next.Cursor, next.CursorFrom, next.CursorLow = v.next, w.q.From, upper
@@ -344,7 +364,7 @@ func (w *climb) step(v view) (done bool, err error) {
 	switch {
 	case done:
 		return true, w.reached()
-	case last:
+	case last || alive:
 		return true, w.end()
 	case stuck:
 		return false, w.leaveCursor()
