@@ -51,7 +51,7 @@ func (d *diagnosis) spool() {
 // that is not known.
 func (d *diagnosis) held(all int64) int64 {
 	c := d.instances[0].Config
-	places, err := foldersOf(d.runPath(), c.Host()).places()
+	places, err := foldersOf(d.runPath(), c.Name()).places()
 	if err != nil {
 		return all
 	}

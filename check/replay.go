@@ -25,7 +25,7 @@ type ReplaySpan struct {
 
 // ReplayResult is what a replay of one product would send, or did.
 type ReplayResult struct {
-	// Instance is the site's host.
+	// Instance is the site's host, and its context path where it has one.
 	Instance string        `json:"instance"`
 	Product  audit.Product `json:"product"`
 	// Records are in Files parts of files with Bytes bytes. Late of them were not
@@ -57,13 +57,13 @@ func (f folders) replays(p audit.Product) string {
 // set, puts them back into the spool. It waits for a run in progress to end.
 func Replay(c *Config, p audit.Product, span ReplaySpan, o Options, do bool) (out ReplayResult, err error) {
 	o = o.withDefaults()
-	out = ReplayResult{Instance: c.Host(), Product: p}
+	out = ReplayResult{Instance: c.Name(), Product: p}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%s of %s: %w", p, c.Host(), err)
+			err = fmt.Errorf("%s of %s: %w", p, c.Name(), err)
 		}
 	}()
-	f := foldersOf(c.RunPath, c.Host())
+	f := foldersOf(c.RunPath, c.Name())
 	if err := f.secure(); err != nil {
 		return out, err
 	}
@@ -77,7 +77,7 @@ func Replay(c *Config, p audit.Product, span ReplaySpan, o Options, do bool) (ou
 	defer lock.Close()                   // nothing was written to it
 	last, _ := readLastRun(f.lastRun(p)) // what it says is only a hint
 	reg := openRegistry(registryPath(o.Agent, c.RunPath, last), o.Agent)
-	t, err := f.track(c.Host(), p, reg, c.Interval, o.Now)
+	t, err := f.track(c.Name(), p, reg, c.Interval, o.Now)
 	if err != nil {
 		return out, err
 	}
