@@ -141,6 +141,29 @@ func TestToldToStopInTheDark(t *testing.T) {
 	w.exactlyOnce()
 }
 
+// TestToldToStopWhileTheSecretBackendIsAsked: it waits for no answer.
+func TestToldToStopWhileTheSecretBackendIsAsked(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("the backend of this test is a shell script")
+	}
+	w := newWorld(t, options{token: "ENC[token]"})
+	backend, asked := filepath.Join(filepath.Dir(w.conf), "backend"), filepath.Join(filepath.Dir(w.conf), "asked")
+	w.write(backend, "#!/bin/sh\n: >'"+asked+"'\nexec sleep 600\n")
+	if err := os.Chmod(backend, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.edit(w.agent, "hostname: test-host", "hostname: test-host\nsecret_backend_timeout: 600\nsecret_backend_command: "+backend)
+	p := w.start()
+	w.until("the backend to be asked", func() bool {
+		_, err := os.Stat(asked)
+		return err == nil
+	})
+	if status := p.stop(); status != 0 || p.err.String() != "" {
+		t.Errorf("run ended with status %d, and said %q", status, p.err)
+	}
+}
+
 // TestToldToStopItSendsWhatItHasRead, though the batch would have waited longer.
 func TestToldToStopItSendsWhatItHasRead(t *testing.T) {
 	t.Parallel()

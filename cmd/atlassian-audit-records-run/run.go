@@ -42,7 +42,10 @@ const (
 // run is the command, from the configuration to the end.
 func run(ctx context.Context, f flags) (err error) {
 	setupLog("warn") // what the Agent's modules tell of their start is of no interest
-	s, err := readSettings(f)
+	s, err := readSettings(ctx, f)
+	if ctx.Err() != nil {
+		return nil // told to stop before anything began, perhaps while the secret backend was asked
+	}
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,9 +47,10 @@ type settings struct {
 	agentConf  string
 }
 
-// readSettings reads everything, and starts nothing but the secret backend.
-func readSettings(f flags) (s *settings, err error) {
-	s = &settings{secrets: datadog.NewSecrets()}
+// readSettings reads everything, and starts nothing but the secret backend, which
+// ends with ctx.
+func readSettings(ctx context.Context, f flags) (s *settings, err error) {
+	s = &settings{secrets: datadog.NewSecrets(ctx)}
 	if s.program, err = besideThis(collector); err != nil {
 		return nil, err
 	}

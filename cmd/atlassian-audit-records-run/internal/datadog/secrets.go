@@ -27,6 +27,7 @@ import (
 // own implementation of it is not published as a module; the interface, which
 // the Agent's configuration calls, is.
 type Secrets struct {
+	ctx      context.Context // ends the backend: the interface has none to pass on
 	mu       sync.Mutex
 	settings secrets.ConfigParams
 	values   map[string]string
@@ -40,8 +41,11 @@ type place struct {
 	path           []string
 }
 
-// NewSecrets knows no backend yet: the Agent's configuration tells it.
-func NewSecrets() *Secrets { return &Secrets{values: map[string]string{}} }
+// NewSecrets knows no backend yet: the Agent's configuration tells it. The end of
+// ctx ends a backend that is being asked, and every question.
+func NewSecrets(ctx context.Context) *Secrets {
+	return &Secrets{ctx: ctx, values: map[string]string{}}
+}
 
 var _ secrets.Component = (*Secrets)(nil)
 
@@ -205,7 +209,7 @@ func (s *Secrets) ask(handles []string) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask for secrets: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(s.ctx, timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.Command, c.Arguments...) //nolint:gosec // the operator's own program, whose rights were checked
 	cmd.WaitDelay = time.Second
@@ -213,6 +217,8 @@ func (s *Secrets) ask(handles []string) (map[string]string, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(request), out, complaints
 	err = cmd.Run()
 	switch {
+	case s.ctx.Err() != nil:
+		return nil, fmt.Errorf("secret_backend_command %s was not waited for: %w", c.Command, s.ctx.Err())
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("secret_backend_command %s did not answer within %s (secret_backend_timeout)", c.Command, timeout)
 	case out.over:

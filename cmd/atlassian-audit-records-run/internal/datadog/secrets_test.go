@@ -28,7 +28,7 @@ func backend(t *testing.T, script string, mode os.FileMode) string {
 
 func TestResolve(t *testing.T) {
 	t.Parallel()
-	s := NewSecrets()
+	s := NewSecrets(t.Context())
 	asked := filepath.Join(t.TempDir(), "asked")
 	s.Configure(secrets.ConfigParams{
 		Command:   backend(t, `cat >>"$1"; printf '%s' '{"a/b": {"value": "x: [1] \"q\"\n"}, "n": {"value": "00123", "error": null}}'`, 0o700),
@@ -72,7 +72,7 @@ func TestResolve(t *testing.T) {
 func TestWithoutAHandleTheTextIsLeftAsItIs(t *testing.T) {
 	t.Parallel()
 	const text = "a:   1 # as\n\n\nb: {c: ENC}\n"
-	out, err := NewSecrets().Resolve([]byte(text), "conf.yaml", "", "", false)
+	out, err := NewSecrets(t.Context()).Resolve([]byte(text), "conf.yaml", "", "", false)
 	if err != nil || string(out) != text {
 		t.Errorf("%q, %v", out, err)
 	}
@@ -80,7 +80,7 @@ func TestWithoutAHandleTheTextIsLeftAsItIs(t *testing.T) {
 
 func TestRefreshTellsWhatChanged(t *testing.T) {
 	t.Parallel()
-	s := NewSecrets()
+	s := NewSecrets(t.Context())
 	dir := t.TempDir()
 	value := filepath.Join(dir, "value")
 	put := func(v string) {
@@ -131,7 +131,7 @@ func TestBackendsThatAreNotTrustedOrFail(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := NewSecrets()
+			s := NewSecrets(t.Context())
 			if tt.script != "" {
 				tt.params.Command = backend(t, tt.script, tt.mode)
 			}
@@ -146,7 +146,7 @@ func TestBackendsThatAreNotTrustedOrFail(t *testing.T) {
 
 func TestABackendOfTheGroup(t *testing.T) {
 	t.Parallel()
-	s := NewSecrets()
+	s := NewSecrets(t.Context())
 	s.Configure(secrets.ConfigParams{Command: backend(t, `echo '{"h": {"value": "v"}}'`, 0o750), GroupExecPerm: true})
 	if out, err := s.Resolve([]byte("a: ENC[h]"), "conf.yaml", "", "", false); err != nil || string(out) != "a: v\n" {
 		t.Errorf("%q, %v", out, err)
