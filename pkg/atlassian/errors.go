@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -162,10 +163,10 @@ func asCredentialError(err error) (credentialError, bool) {
 const maxMessage = 200
 
 var (
-	userinfo  = regexp.MustCompile(`://[^/\s@]*@`)
-	query     = regexp.MustCompile(`(https?://[^\s?"']*)\?[^\s"']*`)
-	emailLike = regexp.MustCompile(`[^\s"'<>()]+@[^\s"'<>()]+`)
-	tokenLike = regexp.MustCompile(`[A-Za-z0-9+/_=-]{24,}`)
+	userinfo  = onDemand(`://[^/\s@]*@`)
+	query     = onDemand(`(https?://[^\s?"']*)\?[^\s"']*`)
+	emailLike = onDemand(`[^\s"'<>()]+@[^\s"'<>()]+`)
+	tokenLike = onDemand(`[A-Za-z0-9+/_=-]{24,}`)
 )
 
 // clean makes foreign text fit to stand in a sentence: one line, at most 200
@@ -181,13 +182,19 @@ func clean(s string) string {
 		}
 		return r
 	}, s)
-	s = userinfo.ReplaceAllString(s, "://")
-	s = query.ReplaceAllString(s, "$1")
-	s = emailLike.ReplaceAllString(s, "***")
-	s = tokenLike.ReplaceAllString(s, "***")
+	s = userinfo().ReplaceAllString(s, "://")
+	s = query().ReplaceAllString(s, "$1")
+	s = emailLike().ReplaceAllString(s, "***")
+	s = tokenLike().ReplaceAllString(s, "***")
 	s = strings.Join(strings.Fields(s), " ")
 	if r := []rune(s); len(r) > maxMessage {
 		s = strings.TrimSpace(string(r[:maxMessage-3])) + "..."
 	}
 	return s
+}
+
+// onDemand compiles a pattern when it is first needed: most runs need none, and
+// each starts a process.
+func onDemand(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }

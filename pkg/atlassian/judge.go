@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -187,7 +186,7 @@ func (c *Client) checkCredential() string {
 }
 
 func (c *Client) judgeUnauthorized(q question, h http.Header, body []byte) *Error {
-	if strings.Contains(h.Get("X-Failure-Category"), "SCOPE") || scopeForm.MatchString(messageOf(body)) {
+	if strings.Contains(h.Get("X-Failure-Category"), "SCOPE") || scopeForm().MatchString(messageOf(body)) {
 		return c.scope(q)
 	}
 	if e := c.judgeDenied(q, http.StatusUnauthorized, h, body); e != nil {
@@ -219,7 +218,7 @@ func (c *Client) judgeDenied(q question, status int, h http.Header, body []byte)
 		return c.failure(q, Error{Code: CodeCaptcha, Person: true,
 			What: "Atlassian wants a person to solve a CAPTCHA before this account may sign in again, after too many failed sign-ins",
 			Next: "sign in as the account in a browser once, or let an administrator reset its failed login count; then find out what signs in with a wrong password"})
-	case basicForm.MatchString(messageOf(body)):
+	case basicForm().MatchString(messageOf(body)):
 		return c.failure(q, Error{Code: CodeBasicDisabled, Person: true,
 			What: "this instance takes no user name and password",
 			Next: "use a personal access token (auth.type: personal_access_token), or let an administrator allow basic authentication"})
@@ -245,11 +244,11 @@ func (c *Client) scope(q question) *Error {
 
 // What Atlassian's texts say, in the words that were observed.
 var (
-	scopeForm     = regexp.MustCompile(`(?i)\bscopes?\b`)
-	planForm      = regexp.MustCompile(`(?i)free (edition|plan)|paid plan|upgrade to (standard|premium)`)
-	accessForm    = regexp.MustCompile(`(?i)not permitted to use|no access to (jira|confluence)|not licensed`)
-	basicForm     = regexp.MustCompile(`(?i)basic auth(entication)? (has been|is) (disabled|not allowed)`)
-	allowlistForm = regexp.MustCompile(`(?i)allow ?list|white ?list|\bip (address|restrict)`)
+	scopeForm     = onDemand(`(?i)\bscopes?\b`)
+	planForm      = onDemand(`(?i)free (edition|plan)|paid plan|upgrade to (standard|premium)`)
+	accessForm    = onDemand(`(?i)not permitted to use|no access to (jira|confluence)|not licensed`)
+	basicForm     = onDemand(`(?i)basic auth(entication)? (has been|is) (disabled|not allowed)`)
+	allowlistForm = onDemand(`(?i)allow ?list|white ?list|\bip (address|restrict)`)
 )
 
 func (c *Client) judgeForbidden(q question, h http.Header, body []byte) *Error {
@@ -262,17 +261,17 @@ func (c *Client) judgeForbidden(q question, h http.Header, body []byte) *Error {
 		text = string(body)
 	}
 	switch {
-	case planForm.MatchString(text):
+	case planForm().MatchString(text):
 		return c.failure(q, Error{Code: CodePlan, Person: true,
 			What: "the site's plan has no audit log for " + p.name + " (status 403)",
 			Next: "move the product to a paid plan, or remove it from `products`"})
-	case allowlistForm.MatchString(text):
+	case allowlistForm().MatchString(text):
 		return c.failure(q, Error{Code: CodeIPAllowlist, Person: true,
 			What: "Atlassian refuses the address from which this machine asks (status 403)",
 			Next: "add the machine's, or its proxy's, public IP address to the organisation's IP allowlist"})
-	case scopeForm.MatchString(text):
+	case scopeForm().MatchString(text):
 		return c.scope(q)
-	case accessForm.MatchString(text):
+	case accessForm().MatchString(text):
 		return c.failure(q, Error{Code: CodeNoProductAccess, Person: true,
 			What: "the account may not use " + p.name + " (status 403)",
 			Next: "give it access to the product, and " + p.permission})

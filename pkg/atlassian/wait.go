@@ -2,7 +2,6 @@ package atlassian
 
 import (
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -96,12 +95,12 @@ func parseReset(v string, now time.Time) (time.Duration, bool) {
 
 func clampWait(d time.Duration) time.Duration { return min(max(d, 0), maxWait) }
 
-var reasonForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+var reasonForm = onDemand(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // reasonOf is Atlassian's word for a wait, such as "jira-burst-based"; empty
 // where there is none that is fit to be shown.
 func reasonOf(h http.Header) string {
-	if r := strings.TrimSpace(h.Get("RateLimit-Reason")); reasonForm.MatchString(r) {
+	if r := strings.TrimSpace(h.Get("RateLimit-Reason")); reasonForm().MatchString(r) {
 		return r
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // The words of a Redaction that are not paths of fields: they take out whatever
@@ -294,21 +295,21 @@ func (x *Redaction) at(path []string) action {
 }
 
 var (
-	emailPattern = regexp.MustCompile(`[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+`)
-	ipPattern    = regexp.MustCompile(`[0-9]+(?:\.[0-9]+){3,}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*`)
+	emailPattern = onDemand(`[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+`)
+	ipPattern    = onDemand(`[0-9]+(?:\.[0-9]+){3,}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*`)
 )
 
 // within is a text without the e-mail and IP addresses that it holds.
 func (x *Redaction) within(text []byte) []byte {
 	if x.emails != actionKeep && bytes.IndexByte(text, '@') >= 0 {
-		text = emailPattern.ReplaceAllFunc(text, func(m []byte) []byte { return x.instead(m, x.emails) })
+		text = emailPattern().ReplaceAllFunc(text, func(m []byte) []byte { return x.instead(m, x.emails) })
 	}
 	if x.ips == actionKeep || !bytes.ContainsAny(text, ".:") {
 		return text
 	}
 	var out []byte
 	from := 0
-	for _, m := range ipPattern.FindAllIndex(text, -1) {
+	for _, m := range ipPattern().FindAllIndex(text, -1) {
 		start, end := m[0], m[1]
 		for end > start && text[end-1] == '.' || end-start > 2 && text[end-1] == ':' && text[end-2] != ':' {
 			end-- // what ends a sentence, or comes before a port
@@ -346,7 +347,7 @@ func (x *Redaction) appendHash(dst, value []byte) []byte {
 	value = bytes.TrimSpace(value)
 	if a, ok := parseAddress(value); ok {
 		value = []byte(a.String())
-	} else if emailPattern.Match(value) && len(emailPattern.Find(value)) == len(value) {
+	} else if emailPattern().Match(value) && len(emailPattern().Find(value)) == len(value) {
 		value = bytes.ToLower(value)
 	}
 	m := hmac.New(sha256.New, x.key)
@@ -360,4 +361,10 @@ func textOf(token []byte) []byte {
 		return decodeString(token)
 	}
 	return token
+}
+
+// onDemand compiles a pattern when it is first needed: most runs need none, and
+// each starts a process.
+func onDemand(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }
