@@ -3,6 +3,7 @@ package assettest
 import (
 	"bytes"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +14,10 @@ import (
 	"time"
 
 	"atlassian_audit_records/check"
+	"atlassian_audit_records/pkg/atlassian"
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
+	"atlassian_audit_records/pkg/audit"
+	"atlassian_audit_records/pkg/auth"
 )
 
 const (
@@ -50,7 +54,7 @@ func collected(t *testing.T, records map[string][]atlassiantest.Record) told {
 	}
 	var out told
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(400 * 24 * time.Hour) // of the bubble: records reach back weeks
+		time.Sleep(500 * 24 * time.Hour) // of the bubble: records reach back weeks
 		s := atlassiantest.New(atlassiantest.Options{Seed: 1})
 		n := 0
 		for product, recs := range records {
@@ -63,18 +67,24 @@ func collected(t *testing.T, records map[string][]atlassiantest.Record) told {
 		if err != nil {
 			t.Fatal(err)
 		}
+		events := organizationLines(t, s)
 		for range 20 {
 			rec := &check.Recorder{}
 			if res := check.Run(t.Context(), c, check.Options{Version: "1.2.3", Transport: s.Transport(), RequestsPerSecond: -1}, rec); res.Error != "" {
 				t.Fatal(res.Error)
 			}
 			for _, m := range rec.Recorded().Metrics {
-				out.points = append(out.points, Point{Name: m.Name, Value: m.Value, Tags: m.Tags, Time: time.Now()})
+				p := Point{Name: m.Name, Value: m.Value, Tags: m.Tags, Time: time.Now()}
+				out.points = append(out.points, p)
+				if i := slices.Index(p.Tags, "product:jira"); i >= 0 { // of an organisation's log the same is reported
+					p.Tags = slices.Replace(slices.Clone(p.Tags), i, i+1, "product:organization")
+					out.points = append(out.points, p)
+				}
 			}
 			for _, sc := range rec.Recorded().ServiceChecks {
 				out.checks = append(out.checks, sc.Name)
 			}
-			if out.lines = spooled(t, run); len(out.lines) >= n {
+			if out.lines = append(spooled(t, run), events...); len(out.lines) >= n {
 				break
 			}
 			time.Sleep(time.Minute)
@@ -84,6 +94,42 @@ func collected(t *testing.T, records map[string][]atlassiantest.Record) told {
 		}
 	})
 	return out
+}
+
+// organizationLines are the lines of the organisation's log, read by the client
+// and made as the check makes them.
+func organizationLines(t *testing.T, s *atlassiantest.Server) [][]byte {
+	t.Helper()
+	gateway := &url.URL{Scheme: "https", Host: "api.atlassian.com"}
+	key, err := auth.NewOrganizationKey(atlassiantest.DefaultOrganizationKey, gateway)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := atlassian.New(atlassian.Options{
+		Organization: atlassiantest.DefaultOrganizationID, Gateway: gateway, Transport: s.Transport(), Credential: key, Now: time.Now, RequestsPerSecond: -1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := client.Source(audit.Organization, "", "")
+	o := audit.LineOptions{
+		Stream:    audit.Stream{Site: gateway.Host, Organization: atlassiantest.DefaultOrganizationID, Product: audit.Organization},
+		NowMillis: time.Now().UnixMilli(),
+	}
+	var lines [][]byte
+	for q := (audit.Query{Limit: atlassian.OrganizationPage}); ; {
+		page, err := source.Page(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Records {
+			line, _ := audit.Line(nil, r, audit.RecordID(o.Stream, r, 1), o)
+			lines = append(lines, line)
+		}
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return lines
+		}
+	}
 }
 
 func spooled(t *testing.T, run string) [][]byte {
@@ -160,7 +206,7 @@ func theWorld(t *testing.T) world {
 	t.Helper()
 	once.Do(func() {
 		records := map[string][]atlassiantest.Record{}
-		for _, p := range []string{atlassiantest.Jira, atlassiantest.Confluence} {
+		for _, p := range []string{atlassiantest.Jira, atlassiantest.Confluence, atlassiantest.Organization} {
 			records[p] = ordinary(p)
 		}
 		stories := atlassiantest.Stories()

@@ -129,7 +129,12 @@ func TestTemplateVariablesChoose(t *testing.T) {
 		if diff := cmp.Diff([]string{"site", "product", "actor"}, known); diff != "" {
 			t.Errorf("%s: template variables (-want +got):\n%s", name, diff)
 		}
-		some := map[string]string{"site": "example.atlassian.net", "product": strings.Split(name, "_")[0], "actor": "712020:0a0a0a0a-0000-4000-8000-000000000001"}
+		site, product, _ := strings.Cut(map[string]string{
+			"jira_audit_records_overview":                "example.atlassian.net jira",
+			"confluence_audit_records_overview":          "example.atlassian.net confluence",
+			"atlassian_organization_audit_logs_overview": "api.atlassian.com organization",
+		}[name], " ")
+		some := map[string]string{"site": site, "product": product, "actor": "712020:0a0a0a0a-0000-4000-8000-000000000001"}
 		for _, v := range known {
 			for _, leaf := range d.Leaves() {
 				if !overLogs(leaf) {

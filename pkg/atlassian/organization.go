@@ -52,7 +52,7 @@ func organization() product {
 
 // organizationPlaces: an event has no category, and says what happened in a word
 // of its own (user_login_failed). Apps act too: their id is a name, and what
-// stands for their e-mail address is none, but kept as it is.
+// stands for their e-mail address is none, and does not become usr.email.
 var organizationPlaces = []place{
 	{fact: factActorID, slot: slotDescription, path: []string{"actor", "id"}},
 	{fact: factActorName, slot: slotDescription, path: []string{"actor", "name"}},

@@ -1,5 +1,7 @@
 package audit
 
+import "bytes"
+
 // Span is a piece of Record.Raw: the bytes from From up to but without To.
 // The zero Span is none.
 type Span struct{ From, To int32 }
@@ -34,10 +36,14 @@ type tokens struct {
 // tokens takes the facts out of the record.
 func (r Record) tokens() tokens {
 	f := &r.Facts
-	return tokens{
+	t := tokens{
 		id: r.token(f.ActorID), name: r.token(f.ActorName), email: r.token(f.ActorEmail), address: r.token(f.Address),
 		action: r.token(f.Action), category: r.token(f.Category), inside: f.Inside,
 	}
+	if t.email != nil && !bytes.ContainsAny(t.email, `@\\`) {
+		t.email = nil // what an organisation's log says of an app: "Atlassian app"
+	}
+	return t
 }
 
 // token is the text of a span, nil for one that does not lie in the record.

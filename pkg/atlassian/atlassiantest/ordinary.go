@@ -17,8 +17,11 @@ func OrdinaryDay(product string, seed uint64, at time.Time) []Record {
 	day := at.UTC().Truncate(24 * time.Hour)
 	r := rand.New(rand.NewPCG(seed, uint64(day.Unix())))
 	deeds := ordinaryJira
-	if product == Confluence {
+	switch product {
+	case Confluence:
 		deeds = ordinaryConfluence
+	case Organization:
+		deeds = ordinaryOrganization
 	}
 	var out []Record
 	add := func(at time.Time, raw string) {

@@ -38,7 +38,7 @@ func (s Story) Records(at time.Time) []Record {
 
 // Stories are all there are, by product and name.
 func Stories() []Story {
-	all := slices.Concat(jiraStories(), confluenceStories())
+	all := slices.Concat(jiraStories(), confluenceStories(), organizationStories())
 	slices.SortStableFunc(all, func(a, b Story) int {
 		return strings.Compare(a.Product+" "+a.Name, b.Product+" "+b.Name)
 	})

@@ -37,7 +37,7 @@ func TestStories(t *testing.T) {
 func TestOrdinaryDay(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 23, 23, 0, 0, 0, time.UTC)
-	for _, product := range []string{Jira, Confluence} {
+	for _, product := range []string{Jira, Confluence, Organization} {
 		day := OrdinaryDay(product, 1, at)
 		if len(day) < 40 || len(day) > 80 {
 			t.Errorf("%s: %d records", product, len(day))
