@@ -3,7 +3,6 @@ package assettest
 import (
 	"bytes"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,10 +13,7 @@ import (
 	"time"
 
 	"atlassian_audit_records/check"
-	"atlassian_audit_records/pkg/atlassian"
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
-	"atlassian_audit_records/pkg/audit"
-	"atlassian_audit_records/pkg/auth"
 )
 
 const (
@@ -61,30 +57,32 @@ func collected(t *testing.T, records map[string][]atlassiantest.Record) told {
 			s.Add(product, recs...)
 			n += len(recs)
 		}
-		config := "site: " + atlassiantest.DefaultSiteURL + "\ninitial_lookback: 365d\nmin_collection_interval: 60\nauth: {type: api_token, email: " +
-			atlassiantest.DefaultEmail + ", api_token: " + atlassiantest.DefaultClassicToken + "}"
-		c, err := check.Parse(nil, []byte(config), check.Env{RunPath: run})
-		if err != nil {
-			t.Fatal(err)
+		more := "\ninitial_lookback: 170d\nmin_collection_interval: 60\n"
+		var configs []*check.Config
+		for _, text := range []string{
+			"site: " + atlassiantest.DefaultSiteURL + more + "auth: {type: api_token, email: " + atlassiantest.DefaultEmail + ", api_token: " + atlassiantest.DefaultClassicToken + "}",
+			"organization: " + atlassiantest.DefaultOrganizationID + more + "auth: {type: organization_api_key, organization_api_key: " + atlassiantest.DefaultOrganizationKey + "}",
+		} {
+			c, err := check.Parse(nil, []byte(text), check.Env{RunPath: run})
+			if err != nil {
+				t.Fatal(err)
+			}
+			configs = append(configs, c)
 		}
-		events := organizationLines(t, s)
 		for range 20 {
 			rec := &check.Recorder{}
-			if res := check.Run(t.Context(), c, check.Options{Version: "1.2.3", Transport: s.Transport(), RequestsPerSecond: -1}, rec); res.Error != "" {
-				t.Fatal(res.Error)
+			for _, c := range configs {
+				if res := check.Run(t.Context(), c, check.Options{Version: "1.2.3", Transport: s.Transport(), RequestsPerSecond: -1}, rec); res.Error != "" {
+					t.Fatal(res.Error)
+				}
 			}
 			for _, m := range rec.Recorded().Metrics {
-				p := Point{Name: m.Name, Value: m.Value, Tags: m.Tags, Time: time.Now()}
-				out.points = append(out.points, p)
-				if i := slices.Index(p.Tags, "product:jira"); i >= 0 { // of an organisation's log the same is reported
-					p.Tags = slices.Replace(slices.Clone(p.Tags), i, i+1, "product:organization")
-					out.points = append(out.points, p)
-				}
+				out.points = append(out.points, Point{Name: m.Name, Value: m.Value, Tags: m.Tags, Time: time.Now()})
 			}
 			for _, sc := range rec.Recorded().ServiceChecks {
 				out.checks = append(out.checks, sc.Name)
 			}
-			if out.lines = append(spooled(t, run), events...); len(out.lines) >= n {
+			if out.lines = spooled(t, run); len(out.lines) >= n {
 				break
 			}
 			time.Sleep(time.Minute)
@@ -94,42 +92,6 @@ func collected(t *testing.T, records map[string][]atlassiantest.Record) told {
 		}
 	})
 	return out
-}
-
-// organizationLines are the lines of the organisation's log, read by the client
-// and made as the check makes them.
-func organizationLines(t *testing.T, s *atlassiantest.Server) [][]byte {
-	t.Helper()
-	gateway := &url.URL{Scheme: "https", Host: "api.atlassian.com"}
-	key, err := auth.NewOrganizationKey(atlassiantest.DefaultOrganizationKey, gateway)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := atlassian.New(atlassian.Options{
-		Organization: atlassiantest.DefaultOrganizationID, Gateway: gateway, Transport: s.Transport(), Credential: key, Now: time.Now, RequestsPerSecond: -1,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	source := client.Source(audit.Organization, "", "")
-	o := audit.LineOptions{
-		Stream:    audit.Stream{Site: gateway.Host, Organization: atlassiantest.DefaultOrganizationID, Product: audit.Organization},
-		NowMillis: time.Now().UnixMilli(),
-	}
-	var lines [][]byte
-	for q := (audit.Query{Limit: atlassian.OrganizationPage}); ; {
-		page, err := source.Page(t.Context(), q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range page.Records {
-			line, _ := audit.Line(nil, r, audit.RecordID(o.Stream, r, 1), o)
-			lines = append(lines, line)
-		}
-		if q.Cursor = page.Next; q.Cursor == "" {
-			return lines
-		}
-	}
 }
 
 func spooled(t *testing.T, run string) [][]byte {
