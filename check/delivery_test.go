@@ -40,7 +40,7 @@ func (w *world) files(folder string, p audit.Product) []string {
 // ack acknowledges everything in the spool but some files, and writes the registry.
 func (a *tailer) ack(but ...string) {
 	a.w.t.Helper()
-	for _, p := range both {
+	for _, p := range append(slices.Clone(both), audit.Organization) {
 		for _, path := range a.w.files("spool", p) {
 			if slices.Contains(but, path) {
 				continue
