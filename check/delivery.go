@@ -134,7 +134,7 @@ func (r *run) settleDelivery() {
 		}
 		s.tracked(out)
 		for _, g := range out.GivenUp {
-			r.sender.Event(s.product, "warning", "Atlassian audit records: lines were never acknowledged",
+			r.sender.Event(s.product, "warning", givenUpTitle,
 				r.about(s.product, givenUpText(g, r.folders.placesOf(s.product.LogSource()).Delivered)),
 				"atlassian_audit_records.given_up:"+r.config.Name()+":"+string(s.product))
 		}
@@ -161,6 +161,8 @@ func (s *stream) tracked(out spool.Outcome) {
 	s.delivery.Renewed += out.Renewed
 	s.delivery.Late += out.Late
 }
+
+const givenUpTitle = "Atlassian audit records: lines were never acknowledged"
 
 func givenUpText(g spool.GivenUp, folder string) string {
 	return withCode(fmt.Sprintf("the last %d bytes of a spool file were not acknowledged by the Agent in a day, although lines that it read later were: processing rules of the `logs:` section probably "+
@@ -276,9 +278,27 @@ func (r *run) adoptOne(o spool.Owner) error {
 	if err != nil {
 		return err
 	}
-	_, settleErr := t.Settle("")
+	out, settleErr := t.Settle("")
+	for _, g := range out.GivenUp {
+		r.tellOrphan(o, g)
+	}
 	_, renewErr := t.Renew("", func() error { return nil }, func() bool { return r.lowDisk })
 	return errors.Join(settleErr, renewErr, t.Save())
+}
+
+// tellOrphan tells, once, of lines that were given up and that no instance is
+// about any more.
+func (r *run) tellOrphan(o spool.Owner, g spool.GivenUp) {
+	text := fmt.Sprintf("%s of %s, which no instance collects any more: %s", o.Product, o.Home,
+		givenUpText(g, r.folders.placesOf(o.Product.LogSource()).Delivered))
+	host, _, _ := strings.Cut(o.Home, "/")
+	tag := "site:" + host
+	if o.Product == audit.Organization {
+		tag = "organization:" + host
+	}
+	r.report.Event(Event{Title: givenUpTitle, Text: text, AlertType: "warning", Tags: append(slices.Clone(r.config.Tags), tag, "product:"+string(o.Product)),
+		AggregationKey: "atlassian_audit_records.given_up:" + o.Home + ":" + string(o.Product)})
+	r.report.Warning(text)
 }
 
 // A Delivery is how far a product's lines are on their way, for status.

@@ -446,6 +446,48 @@ func TestFilesThatNobodySeesToAreSeenTo(t *testing.T) {
 	})
 }
 
+func TestLinesThatNobodySeesToAreNotGivenUpInSilence(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		a := w.tailer()
+		jira := w.config(classicAuth, "products: [jira]")
+		w.runWell(w.config(classicAuth, "products: [confluence]"))
+		w.dated()
+		state := filepath.Join(agent.StateDir(agent.Base(w.run)), "example.atlassian.net", "confluence.db")
+		if err := os.Chtimes(state, time.Now(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		// Another instance's file in the same folder, which the Agent reads on and on.
+		other := filepath.Join(filepath.Dir(w.files("spool", audit.Confluence)[0]), "20000101T000000.000Z-0000000000000001.jsonl")
+		line := `{"atlassian":{"site":"other.atlassian.net","cloud_id":"1","product":"confluence","record_id":"1:confluence:1"}}` + "\n"
+		if err := os.WriteFile(other, []byte(line), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var events, warnings []string
+		for range 70 {
+			pass(time.Hour)
+			if err := os.Chtimes(other, time.Now(), time.Now()); err != nil { // that instance is at work
+				t.Fatal(err)
+			}
+			a.reg.Files[other] = agent.RegistryEntry{Offset: int64(len(line)), LastUpdated: time.Now(), IngestionTimestamp: time.Now().UnixNano()}
+			a.write()
+			_, rec := w.runWell(jira)
+			w.dated()
+			for _, e := range rec.Events {
+				if !slices.Contains(e.Tags, "site:example.atlassian.net") || !slices.Contains(e.Tags, "product:confluence") {
+					t.Errorf("the event has the tags %q", e.Tags)
+				}
+				events = append(events, e.Text)
+			}
+			warnings = append(warnings, slices.DeleteFunc(rec.Warnings, func(s string) bool { return !strings.Contains(s, ".givenup-") })...)
+		}
+		gone := slices.DeleteFunc(w.files("delivered", audit.Confluence), func(p string) bool { return !strings.Contains(p, ".givenup-") })
+		if len(events) != 1 || !slices.Equal(events, warnings) || !strings.Contains(events[0], "confluence of example.atlassian.net, which no instance collects any more") {
+			t.Errorf("events %q, warnings %q, given up %q", events, warnings, gone)
+		}
+	})
+}
+
 func TestTheRegistryIsFound(t *testing.T) {
 	t.Parallel()
 	own := filepath.Join("/own", agent.RegistryName)
