@@ -27,6 +27,10 @@ const (
 	orphanAfter = 25 * time.Hour
 	// latePart is the part of a run's time that spooling again may take.
 	latePart = 3
+	// renewRoom is what must be free on the disk for a file to be spooled again: the
+	// old one is there until the new one is. Where less is, it waits; where the disk is
+	// only lower than spool_min_free it does not, since Datadog would refuse it soon.
+	renewRoom = 2 * spool.DefaultMaxSize
 )
 
 // registry is what is known of what the Agent has delivered.
@@ -181,7 +185,7 @@ func (r *run) renewDelivery(soft time.Time) {
 		out, err := s.tracker.Renew(s.collector.Position().File, func() error {
 			broken = s.collector.NewFile()
 			return broken
-		}, func() bool { return r.lowDisk || r.options.Now().After(end) })
+		}, func() bool { return r.cramped() || r.options.Now().After(end) })
 		s.tracked(out)
 		switch {
 		case broken != nil:
@@ -194,6 +198,12 @@ func (r *run) renewDelivery(soft time.Time) {
 		}
 	}
 	r.adopt()
+}
+
+// cramped reports whether the disk is too full even to spool a file again.
+func (r *run) cramped() bool {
+	free, err := r.options.FreeSpace(r.folders.base)
+	return err != nil || free < min(renewRoom, r.config.SpoolMinFree)
 }
 
 // lookAtDelivery tells how far the lines are on their way, before new ones come.
@@ -282,7 +292,7 @@ func (r *run) adoptOne(o spool.Owner) error {
 	for _, g := range out.GivenUp {
 		r.tellOrphan(o, g)
 	}
-	_, renewErr := t.Renew("", func() error { return nil }, func() bool { return r.lowDisk })
+	_, renewErr := t.Renew("", func() error { return nil }, r.cramped)
 	return errors.Join(settleErr, renewErr, t.Save())
 }
 

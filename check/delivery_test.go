@@ -422,6 +422,29 @@ func TestALowDiskPausesCollection(t *testing.T) {
 	})
 }
 
+func TestALowDiskKeepsNothingFromBecomingLateWhileThereIsRoomForThat(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		c := w.config(classicAuth, "products: [jira]")
+		w.tailer().write() // an Agent that has read nothing
+		w.runWell(c)
+		w.dated()
+		free := int64(127 << 20)
+		w.options.FreeSpace = func(string) (int64, error) { return free, nil }
+		pass(20 * time.Hour)
+		w.runFor(c, 6*time.Minute)
+		if late, out := w.filesWith("spool", `"late":true`), w.files("late", audit.Jira); len(late)+len(out) > 0 {
+			t.Errorf("there is no room for %v, %v", late, out)
+		}
+		free = 129 << 20
+		w.runFor(c, 6*time.Minute)
+		if late := w.filesWith("spool", `"late":true`); len(late) != 1 {
+			t.Errorf("late are %v, of %v", late, w.files("spool", audit.Jira))
+		}
+		w.wantSpooled(audit.Jira)
+	})
+}
+
 func TestFilesThatNobodySeesToAreSeenTo(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {

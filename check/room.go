@@ -66,7 +66,6 @@ func (r *run) pause() {
 	case err != nil:
 		r.fail(err)
 	case free < r.config.SpoolMinFree:
-		r.lowDisk = true
 		r.full(r.diskText(free))
 	case r.room.left <= 0:
 		r.full(r.spoolText(held))

@@ -41,10 +41,9 @@ type run struct {
 	cloudID string
 	streams []*stream
 	// registry is what is known of what the Agent has delivered, room what may
-	// still be written, and lowDisk tells that the disk has less than is to be free.
+	// still be written.
 	registry registry
 	room     room
-	lowDisk  bool
 }
 
 // stream is one product in a run, and what became of it.
