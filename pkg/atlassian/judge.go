@@ -380,6 +380,10 @@ func (c *Client) judgeSilence(ctx context.Context, q question, err error) *Error
 		return c.failure(q, Error{Code: CodeDNS, retry: !dnsErr.IsNotFound, Err: cause,
 			What: "the name " + clean(dnsErr.Name) + " cannot be resolved",
 			Next: "check its spelling in the configuration, and this machine's DNS"})
+	case errors.Is(err, http.ErrSchemeMismatch): // what net/http makes of a RecordHeaderError
+		return c.failure(q, Error{Code: CodeTLS, Person: true, Err: cause,
+			What: "no trusted connection to " + host + ": what answers there speaks http, not https",
+			Next: "check the host and the port in the configuration, and that no proxy answers in its place"})
 	case isTLS(err):
 		if e := c.judgeCertificate(q, err); e != nil {
 			return e

@@ -182,6 +182,9 @@ func TestJudge(t *testing.T) {
 			answer: silence(x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"}), want: verdict{code: CodeTLS, person: true}},
 		"no TLS at the other end": {
 			answer: silence(tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}), want: verdict{code: CodeTLS, person: true}},
+		"plain HTTP at the other end": {
+			answer: silence(http.ErrSchemeMismatch),
+			want:   verdict{code: CodeTLS, person: true, says: []string{"no trusted connection to api.atlassian.com: what answers there speaks http, not https", "check the host and the port"}}},
 		"a proxy that wants a password": {
 			answer: silence(&ProxyError{Proxy: "proxy:3128", Status: 407}),
 			want:   verdict{code: CodeProxy, person: true, says: []string{"the proxy proxy:3128 wants a user name and password"}}},
