@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -125,6 +127,9 @@ func newGrantID() string {
 // grants is what is stored under a key. Unlike an access token, a refresh token
 // cannot be fetched anew: whatever is wrong is an error.
 func (s *Store) grants(key string) (set grantSet, err error) {
+	if _, err := os.Lstat(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return set, s.unwritable(err) // whether there is a consent is not known
+	}
 	if s.nothingToRead() {
 		return set, nil
 	}
@@ -159,6 +164,22 @@ func (s *Store) changeGrants(key string, change func(*grantSet) error) error {
 		}
 		return b.Put([]byte(key), value)
 	})
+}
+
+// aside is the newest file that was set aside because it could not be read, as a
+// client's token has it done; empty where there is none.
+func (s *Store) aside() string {
+	entries, err := os.ReadDir(filepath.Dir(s.path))
+	if err != nil {
+		return ""
+	}
+	newest := ""
+	for _, e := range entries { // by name, and so by time
+		if strings.HasPrefix(e.Name(), filepath.Base(s.path)+asideMark) {
+			newest = e.Name()
+		}
+	}
+	return newest
 }
 
 func readGrants(tx *bbolt.Tx, key string) (set grantSet, err error) {

@@ -218,9 +218,11 @@ func (o *OAuth) load() error {
 	}
 	g := o.pick(&set)
 	if g == nil || g.RefreshToken == "" {
-		return &Error{code: CodeNoConsent, person: true,
-			what: "nobody has consented yet that this app reads from " + o.name,
-			next: "run: " + o.app.command}
+		what := "nobody has consented yet that this app reads from " + o.name
+		if aside := o.app.store.aside(); aside != "" {
+			what += ", or the consent was in the token file that could not be read and was set aside as " + aside
+		}
+		return &Error{code: CodeNoConsent, person: true, what: what, next: "run: " + o.app.command}
 	}
 	o.grant = g
 	return nil

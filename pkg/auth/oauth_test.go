@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -652,6 +653,36 @@ func TestADamagedTokenFileIsNotTakenForNoConsent(t *testing.T) {
 	}
 	_, err := c.read(c.server.Transport())
 	if codeOf(err) != CodeTokenStore || !strings.Contains(err.Error(), "cannot be read: move it away and consent again") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestAConsentThatIsOutOfSightIsNotTakenForNone: a client of the same run path had
+// the damaged file set aside, or this user may not look into the folder.
+func TestAConsentThatIsOutOfSightIsNotTakenForNone(t *testing.T) {
+	t.Parallel()
+	c := newConsented(t)
+	c.consent(host)
+	if err := os.WriteFile(c.path, bytes.Repeat([]byte("x"), 1<<16), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store := NewStore(c.path, c.now)
+	if _, warning, err := store.get("a client's"); err != nil || !strings.Contains(warning, "set aside as ") {
+		t.Fatalf("%q, %v", warning, err)
+	}
+	put(t, store, "a client's", "token-1")
+	_, err := c.read(c.server.Transport())
+	if codeOf(err) != CodeNoConsent || !strings.Contains(err.Error(), "set aside as "+filepath.Base(c.path)+".unreadable-") {
+		t.Errorf("error %v", err)
+	}
+
+	// What Lstat says of a file below a file is as for one below a closed folder:
+	// it is not known whether there is one.
+	if runtime.GOOS == "windows" {
+		return // there it is the same as for no file
+	}
+	_, err = NewStore(filepath.Join(c.path, "tokens.json"), c.now).grants("app")
+	if codeOf(err) != CodeTokenStore {
 		t.Errorf("error %v", err)
 	}
 }

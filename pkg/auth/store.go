@@ -27,10 +27,12 @@ const (
 // processes (bbolt locks the file) and crashes (its transactions are atomic).
 // The file is open only while a token is read or written.
 //
-// What it holds can always be fetched anew. A file that cannot be read is
-// therefore set aside, and a new one begun; a busy or unwritable one is done
-// without. Both are told as warnings. Only a file that might be somebody
-// else's work (a symbolic link, something other than a file) is an error.
+// A token of a client can always be fetched anew. For it, a value that cannot be
+// read counts as none; a file that cannot be read is set aside, and a new one
+// begun; a busy or unwritable one is done without. The last two are told as
+// warnings. Only a file that might be somebody else's work (a symbolic link,
+// something other than a file) is an error. A consent cannot be fetched anew: for
+// it all of these are errors, and so is a file that was set aside meanwhile.
 type Store struct {
 	path string
 	now  func() time.Time
@@ -67,8 +69,9 @@ func (s *Store) get(key string) (t storedToken, warning string, err error) {
 			if v == nil {
 				return nil
 			}
-			if err := json.Unmarshal(v, &t); err != nil {
-				return errDamaged
+			if json.Unmarshal(v, &t) != nil {
+				// Of the whole file it says nothing, which may hold a consent.
+				t = storedToken{}
 			}
 			return nil
 		})
@@ -78,7 +81,7 @@ func (s *Store) get(key string) (t storedToken, warning string, err error) {
 
 // nothingToRead reports whether there is no file, or an empty one, which a
 // crash leaves behind before the first token. Where it is out of reach, put
-// will tell.
+// will tell, and for a consent present.
 func (s *Store) nothingToRead() bool {
 	info, err := os.Lstat(s.path)
 	return err != nil || info.Mode().IsRegular() && info.Size() == 0
@@ -164,8 +167,11 @@ func (s *Store) without(err error) string {
 	return fmt.Sprintf("tokens cannot be kept in %s: %v; a new one is fetched at each run until this is mended", s.path, err)
 }
 
+// asideMark follows the file's name where it was set aside; the time comes next.
+const asideMark = ".unreadable-"
+
 func (s *Store) setAside() string {
-	aside := fmt.Sprintf("%s.unreadable-%s", s.path, s.now().UTC().Format("20060102T150405.000Z"))
+	aside := s.path + asideMark + s.now().UTC().Format("20060102T150405.000Z")
 	if err := os.Rename(s.path, aside); err != nil {
 		return s.without(err)
 	}
