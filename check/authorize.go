@@ -196,6 +196,9 @@ func (a *Authorization) sites(ctx context.Context, granted *auth.OAuth) ([]atlas
 func (a *Authorization) reached(ctx context.Context, sites []atlassian.Resource) ([]string, error) {
 	var hosts []string
 	for _, c := range a.same {
+		if c.Site == nil {
+			continue // a handle, which only the Agent can resolve
+		}
 		s, err := newSite(c, a.options, a.folders.base)
 		if err != nil {
 			return nil, err

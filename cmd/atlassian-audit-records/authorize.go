@@ -187,6 +187,7 @@ func (f authorizeFlags) instance(io stdio) (*check.Config, []*check.Config, erro
 func choose(all []*check.Config, site string) (*check.Config, error) {
 	var hosts []string
 	var found []*check.Config
+	handle := false
 	wanted := strings.ToLower(site)
 	if _, rest, ok := strings.Cut(wanted, "://"); ok {
 		wanted = rest
@@ -194,6 +195,10 @@ func choose(all []*check.Config, site string) (*check.Config, error) {
 	wanted = strings.TrimSuffix(strings.TrimSuffix(wanted, "/"), "/wiki")
 	for _, c := range all {
 		if c.Auth.Type != check.OAuth {
+			continue
+		}
+		if c.Site == nil {
+			handle = true
 			continue
 		}
 		if !slices.Contains(hosts, c.Host()) {
@@ -204,6 +209,8 @@ func choose(all []*check.Config, site string) (*check.Config, error) {
 		}
 	}
 	switch {
+	case len(hosts) == 0 && handle:
+		return nil, errors.New(siteHandle)
 	case len(hosts) == 0:
 		return nil, errors.New("no instance of the configuration has auth.type oauth, and no other kind of credential needs a consent: " +
 			"see docs/connect.md for which to use")

@@ -34,6 +34,19 @@ func (s *site) oauthConf(secret string, more ...string) string {
 	return path
 }
 
+// handled puts a handle in the place of the site.
+func (s *site) handled(conf string) string {
+	s.t.Helper()
+	text, err := os.ReadFile(conf)
+	if err == nil {
+		err = os.WriteFile(conf, []byte(strings.Replace(string(text), "site: "+s.url, "site: ENC[site]", 1)), 0o600)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return conf
+}
+
 // talk is a process that is asked and answered while it runs.
 type talk struct {
 	t     *testing.T
@@ -315,6 +328,7 @@ func TestAuthorizeIsForInstancesThatNeedIt(t *testing.T) {
 		{"an instance with another credential", []string{"--conf", s.conf("")}, 1, "Error: no instance of the configuration has auth.type oauth"},
 		{"two sites", []string{"--conf", s.oauthConf("secret-1", "  - site: https://two.atlassian.net", "    auth: {type: oauth, client_id: x, client_secret: y1234}")}, 1,
 			"Error: the configuration has several sites with auth.type oauth, and a consent is for one: choose it with --site, of " + s.host + ", two.atlassian.net\n"},
+		{"a site that only the Agent knows", []string{"--conf", s.handled(s.oauthConf("secret-1"))}, 1, "Error: the site is a handle (ENC[…]), which only the Agent can resolve: write the site itself"},
 		{"a product that there is not", []string{"--products", "bitbucket"}, 2, "Error: there is no product \"bitbucket\": there are jira and confluence\n"},
 		{"no time", []string{"--timeout", "0"}, 2, "Error: --port must be from 0 to 65535, and --timeout more than 0\n"},
 		{"a port that is none", []string{"--port", "70000"}, 2, "Error: --port must be from 0 to 65535, and --timeout more than 0\n"},

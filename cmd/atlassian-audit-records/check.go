@@ -152,6 +152,9 @@ func (f checkFlags) instances(io stdio) ([]check.Instance, error) {
 	return out, nil
 }
 
+// siteHandle is said where the site is not known.
+const siteHandle = "the site is a handle (ENC[…]), which only the Agent can resolve: write the site itself, it is no secret"
+
 // sleep reports whether the pause passed before ctx ended.
 func sleep(ctx context.Context, pause time.Duration) bool {
 	t := time.NewTimer(pause)

@@ -59,6 +59,10 @@ func (f checkFlags) status(io stdio, now time.Time) error {
 	}
 	out := statusAnswer{At: now.UTC(), RunPath: instances[0].Config.RunPath, Instances: []check.InstanceStatus{}}
 	for _, in := range instances {
+		if in.Config.Site == nil {
+			fmt.Fprintf(io.err, "%s: %s\n", in.Where, siteHandle)
+			continue
+		}
 		s, err := check.StatusOf(in, now)
 		if errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("%w: run this as the Agent's user, like sudo -u dd-agent %s status", err, program)
@@ -68,6 +72,9 @@ func (f checkFlags) status(io stdio, now time.Time) error {
 		}
 		out.Instances = append(out.Instances, s)
 		out.MustAct = out.MustAct || s.MustAct()
+	}
+	if len(out.Instances) == 0 {
+		return &statusError{statusFailed}
 	}
 	if f.asJSON {
 		err = writeJSON(io.out, out)
@@ -162,7 +169,7 @@ func productRows(p check.ProductStatus, now time.Time) [][2]string {
 			over = "over"
 		}
 		add("last error", "%s (%s ago), %s: %s", stamp(e.At), spanText(now.Sub(e.At)), over, e.Error)
-		if e.Next != "" {
+		if e.Next != "" && !e.Over {
 			add("next step", "%s", e.Next)
 		}
 	}

@@ -36,6 +36,22 @@ func TestStatusTellsPeople(t *testing.T) {
 	}
 }
 
+func TestStatusAsksNothingMoreForWhatIsOver(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	conf := s.conf("")
+	s.server.Deny("jira", atlassiantest.NotAdmin)
+	start(t, "", "check", "--conf", conf, "--run-path", s.run)
+	if got := start(t, "", "status", "--conf", conf, "--run-path", s.run); got.Status != 1 || strings.Count(got.Out, "    next step:     give it ") != 1 {
+		t.Errorf("while it lasts: %+v", got)
+	}
+	s.server.Deny("jira", atlassiantest.Allowed)
+	start(t, "", "check", "--conf", conf, "--run-path", s.run)
+	if got := start(t, "", "status", "--conf", conf, "--run-path", s.run); got.Status != 0 || !strings.Contains(got.Out, ", over: the account may not read ") || strings.Contains(got.Out, "next step") {
+		t.Errorf("when it is over: %+v", got)
+	}
+}
+
 func TestStatusAnswersInJSON(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -92,6 +108,15 @@ func TestStatusNeedsNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := start(t, "", "status", "--conf", conf, "--run-path", s.run); got.Status != 0 || got.Err != "" {
+		t.Errorf("outcome %+v", got)
+	}
+}
+
+func TestStatusOfASiteThatOnlyTheAgentKnows(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	got := start(t, "", "status", "--conf", s.handled(s.conf("")), "--run-path", s.run)
+	if got.Status != 1 || got.Out != "" || !strings.HasPrefix(got.Err, "conf.yaml: instances[0]: the site is a handle (ENC[…])") {
 		t.Errorf("outcome %+v", got)
 	}
 }
