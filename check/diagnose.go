@@ -97,7 +97,7 @@ type diagnosis struct {
 func Diagnose(ctx context.Context, o DiagnoseOptions) Diagnosis {
 	o.Options = o.withDefaults()
 	o.keepNoToken = true
-	d := &diagnosis{o: o, env: Env{RunPath: o.RunPath, Getenv: o.Getenv, Handles: true, Proxy: settingsProxy(o.Settings)}}
+	d := &diagnosis{o: o, env: Env{RunPath: o.RunPath, Getenv: o.Getenv, Handles: true, Proxy: SettingsProxy(o.Settings)}}
 	d.config()
 	d.agent(ctx)
 	for _, in := range d.instances {
@@ -124,7 +124,7 @@ func (d *diagnosis) runPath() string {
 // redacted are the steps without the secrets of the configuration: the last of
 // several safeguards, no step should hold one.
 func (d *diagnosis) redacted() []Step {
-	secrets := settingsProxy(d.o.Settings).secrets()
+	secrets := SettingsProxy(d.o.Settings).secrets()
 	if d.file != nil {
 		for _, in := range d.file.Instances {
 			secrets = append(secrets, in.Config.Secrets()...)
@@ -226,8 +226,8 @@ func (d *diagnosis) local() {
 	}
 }
 
-// settingsProxy is the Agent's proxy as its settings have it. What is no URL is
+// SettingsProxy is the Agent's proxy as its settings have it. What is no URL is
 // left to ParseFile to complain of.
-func settingsProxy(s agent.Settings) Proxy {
+func SettingsProxy(s agent.Settings) Proxy {
 	return Proxy{HTTP: auth.Secret(s.ProxyHTTP), HTTPS: auth.Secret(s.ProxyHTTPS), NoProxy: s.NoProxy}
 }

@@ -105,8 +105,8 @@ const setupInterval = 60
 // follows already, by other files of the folder.
 func (a Answers) YAML(followed []string) ([]byte, error) { return a.yaml(followed, false) }
 
-// yaml writes the secret itself where inline is true: for a test that leaves no
-// file behind.
+// yaml writes the secret itself where inline is true and it is known: for a test
+// that leaves no file behind.
 func (a Answers) yaml(followed []string, inline bool) ([]byte, error) {
 	in := setupInstance{
 		Organization: a.Organization, Site: a.Site, Products: a.Products, Gateway: a.Gateway, AuthServer: a.AuthServer,
@@ -118,7 +118,7 @@ func (a Answers) yaml(followed []string, inline bool) ([]byte, error) {
 	}
 	secret := a.Secret.Reveal()
 	switch {
-	case inline:
+	case inline && secret != "":
 	case a.SecretHandle != "":
 		secret = a.SecretHandle
 	case a.SecretFile != "":
@@ -176,13 +176,15 @@ func (a Answers) sources() []setupLog {
 	return out
 }
 
-// Config is the configuration as the check would have it, the secret in place.
+// Config is the configuration as the check would have it, the secret in place
+// where it is known.
 // The error is a *ConfigError. env.RunPath is the Agent's.
 func (a Answers) Config(env Env) (*Config, error) {
 	text, err := a.yaml(nil, true)
 	if err != nil {
 		return nil, err
 	}
+	env.Handles = a.Secret == ""
 	ps := &problems{}
 	instances, _ := parseFile(ps, text, env)
 	if err := ps.err(); err != nil {

@@ -32,6 +32,7 @@ const secretVariable = "ATLASSIAN_CLIENT_SECRET"
 // authorizeFlags are the flags of authorize.
 type authorizeFlags struct {
 	conf, site, runPath string
+	datadogConf         string
 	products            []string
 	port                int
 	paste               bool
@@ -74,6 +75,7 @@ func newAuthorizeCommand(io stdio) *cobra.Command {
 	cmd.Flags().IntVar(&f.port, "port", callbackPort, "the port of the app's callback URL")
 	cmd.Flags().BoolVar(&f.paste, "paste", false, "ask for the address at which the browser ends, instead of waiting for the browser")
 	cmd.Flags().StringVar(&f.runPath, "run-path", agent.RunPath(), "where the consent is kept; where it is given, it counts before run_path in init_config")
+	cmd.Flags().StringVar(&f.datadogConf, "datadog-conf", agent.DatadogConf(), datadogConfUsage)
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 5*time.Minute, "how long to wait for the browser")
 	return cmd
 }
@@ -150,6 +152,7 @@ func (f authorizeFlags) absolute() string {
 // user to whom the run path belongs.
 func (f authorizeFlags) instance(io stdio) (*check.Config, []*check.Config, error) {
 	env := check.Env{RunPath: f.runPath, Getenv: io.getenv, Handles: true}
+	ofAgent(&env, io, f.datadogConf, f.given)
 	runPath, err := filepath.Abs(f.runPath)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--run-path: %w", err)

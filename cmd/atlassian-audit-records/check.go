@@ -18,6 +18,7 @@ import (
 // checkFlags are the flags of check.
 type checkFlags struct {
 	conf, runPath, filter string
+	datadogConf           string
 	times                 int
 	pause                 time.Duration
 	asJSON                bool
@@ -62,6 +63,7 @@ func newCheckCommand(io stdio) *cobra.Command {
 	cmd.Flags().StringVar(&f.conf, "conf", filepath.Dir(agent.ConfFile(agent.ConfPath())), "a conf.yaml, or a folder of *.yaml files")
 	cmd.Flags().StringVar(&f.runPath, "run-path", agent.RunPath(), "where state and spool are; where it is given, it counts before run_path in init_config")
 	cmd.Flags().StringVar(&f.filter, "instance-filter", "", "run only the instances whose site contains this")
+	cmd.Flags().StringVar(&f.datadogConf, "datadog-conf", agent.DatadogConf(), datadogConfUsage)
 	cmd.Flags().IntVar(&f.times, "check-times", 1, "how often to run each instance")
 	cmd.Flags().IntVar(&pause, "pause", 0, "milliseconds between two rounds")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
@@ -113,6 +115,7 @@ func (f checkFlags) run(ctx context.Context, io stdio) error {
 // instances reads the configuration, as the user whom the run path belongs to.
 func (f checkFlags) instances(io stdio) ([]check.Instance, error) {
 	env := check.Env{RunPath: f.runPath, Getenv: io.getenv, Handles: f.handles}
+	ofAgent(&env, io, f.datadogConf, f.given)
 	runPath, err := filepath.Abs(f.runPath)
 	if err != nil {
 		return nil, fmt.Errorf("--run-path: %w", err)
@@ -150,6 +153,22 @@ func (f checkFlags) instances(io stdio) ([]check.Instance, error) {
 		return nil, fmt.Errorf("no instance's site contains %q: there are %s", f.filter, strings.Join(sites, ", "))
 	}
 	return out, nil
+}
+
+const datadogConfUsage = "the Agent's datadog.yaml, whose proxy and run_path count as they do for the Agent"
+
+// ofAgent completes env by the Agent's settings, as far as they can be read: before
+// root's rights are given up, which that may take. given says that a flag has the
+// run path. Where there is no Agent, nothing changes.
+func ofAgent(env *check.Env, io stdio, datadogConf string, given bool) {
+	if datadogConf == "" {
+		return
+	}
+	settings, _ := agent.ReadSettings(datadogConf, io.getenv) // diagnose tells what is wrong with them
+	env.Proxy = check.SettingsProxy(settings)
+	if !given && filepath.IsAbs(settings.RunPath) {
+		env.RunPath = settings.RunPath
+	}
 }
 
 // siteHandle is said where the site is not known.

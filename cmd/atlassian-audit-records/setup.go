@@ -22,7 +22,7 @@ const setupLimit = 2 * time.Minute
 
 // setupFlags are the flags of setup: the answers that need no question.
 type setupFlags struct {
-	conf, runPath               string
+	conf, runPath, datadogConf  string
 	site, organization          string
 	deployment                  string
 	products                    []string
@@ -66,6 +66,7 @@ func newSetupCommand(io stdio) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.conf, "conf", agent.ConfFile(agent.ConfPath()), "the file to write")
 	flags.StringVar(&f.runPath, "run-path", agent.RunPath(), "the Agent's run_path")
+	flags.StringVar(&f.datadogConf, "datadog-conf", agent.DatadogConf(), datadogConfUsage)
 	flags.StringVar(&f.site, "site", "", "the address of the site, as people open it in their browser")
 	flags.StringVar(&f.organization, "organization", "", "an organisation's id, in place of --site, for the organisation's own audit log")
 	flags.StringVar(&f.deployment, "deployment", "", "cloud or data_center, in place of finding it out")
@@ -119,6 +120,8 @@ func (f *setupFlags) run(ctx context.Context, io stdio) error {
 		return fmt.Errorf("--run-path: %w", err)
 	}
 	env := check.Env{RunPath: f.runPath, Getenv: io.getenv}
+	ofAgent(&env, io, f.datadogConf, f.runPathGiven)
+	f.runPath = env.RunPath
 	a, err := f.ask(ctx, io, ask, env)
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ func (f *setupFlags) ask(ctx context.Context, io stdio, ask *console, env check.
 		Organization: f.organization, SecretHandle: f.secretHandle,
 		Gateway: f.gateway, AuthServer: f.authServer,
 	}
-	if f.runPathGiven {
+	if f.runPath != agent.RunPath() {
 		a.RunPath = f.runPath
 	}
 	var err error
@@ -65,6 +65,9 @@ func (f *setupFlags) ask(ctx context.Context, io stdio, ask *console, env check.
 	}
 	if err != nil {
 		return a, err
+	}
+	if !f.secretNeeded(a) {
+		return a, nil
 	}
 	a.Secret, err = f.askSecret(ctx, io, ask, a.Type)
 	return a, err
@@ -217,6 +220,12 @@ func introduceKind(io stdio, ask *console, a check.Answers) {
 		"organization_api_key":    "Make it at https://admin.atlassian.com: Settings, API keys, Create API key, with the\nscope read:events:admin or without scopes.",
 	}[a.Type]
 	fmt.Fprintf(io.out, "\n%s\ndocs/connect.md shows it step by step.\n\n", text)
+}
+
+// secretNeeded reports whether the secret itself is to be written or tried out;
+// otherwise its handle is all that is written.
+func (f *setupFlags) secretNeeded(a check.Answers) bool {
+	return a.SecretHandle == "" || !f.untested && a.Type != check.OAuth
 }
 
 // askSecret is the secret, from where the flags say, or from the person.

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"net/http/httptest"
+	"net/http/httputil"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -392,6 +396,35 @@ func TestSetupUntestedAsksNobody(t *testing.T) {
 	}
 }
 
+// TestSetupAsksForNoSecretThatItDoesNotNeed: its handle is all that is written, and
+// nothing is tried out.
+func TestSetupAsksForNoSecretThatItDoesNotNeed(t *testing.T) {
+	t.Parallel()
+	for name, flags := range map[string][]string{
+		"untested":              {"--deployment", "cloud", "--untested", "--auth", "api_token", "--email", "a@b.c"},
+		"a consent":             {"--auth", "oauth", "--client-id", "x"},
+		"untested, Data Center": {"--deployment", "data_center", "--untested", "--auth", "personal_access_token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			conf, args := s.setup(append([]string{"--site", s.url, "--products", "jira", "--secret-handle", "ENC[atlassian]"}, flags...)...)
+			if strings.HasSuffix(name, "Data Center") {
+				args = slices.Delete(args, 5, 9) // it has neither gateway nor authorisation server
+			}
+			if got := start(t, "", args...); got.Status != 0 || got.Err != "" || strings.Contains(got.Out, "not shown") {
+				t.Fatalf("outcome %+v", got)
+			}
+			if text := s.golden(conf); strings.Count(text, ": ENC[atlassian]\n") != 1 {
+				t.Errorf("the file is\n%s", text)
+			}
+			if got := start(t, "", "validate", "--conf", conf); got.Status != 0 {
+				t.Errorf("validate: %+v", got)
+			}
+		})
+	}
+}
+
 // TestRootSetsUpForTheAgentsUser: what root writes belongs to whoever owns the
 // run path, and so does the consent.
 func TestRootSetsUpForTheAgentsUser(t *testing.T) {
@@ -456,5 +489,60 @@ func TestThePageAboutCredentialsNamesWhatIsAskedFor(t *testing.T) {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("docs/connect.md does not name %q", want)
 		}
+	}
+}
+
+// TestTheAgentsSettingsCountForPeopleToo: where the way out is a proxy that only
+// datadog.yaml names, and the run path another one than usual, the commands that a
+// person runs do as the Agent does.
+func TestTheAgentsSettingsCountForPeopleToo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	var proxied atomic.Int64
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		proxied.Add(1)
+		r.Out.Host = r.In.Host
+	}})
+	t.Cleanup(proxy.Close)
+	datadog := filepath.Join(t.TempDir(), "datadog.yaml")
+	if err := os.WriteFile(datadog, []byte("run_path: "+s.run+"\nproxy:\n  http: "+proxy.URL+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	through := func(command string) {
+		t.Helper()
+		if proxied.Swap(0) == 0 {
+			t.Errorf("%s did not go through the proxy", command)
+		}
+	}
+	conf, args := s.setup("--site", s.url, "--products", "jira", "--auth", "oauth", "--client-id", atlassiantest.DefaultAppID,
+		"--secret-file", secretFile(t, atlassiantest.DefaultAppSecret), "--datadog-conf", datadog)
+	args = slices.Delete(args, 3, 5) // the run path, which datadog.yaml has
+	if got := start(t, "", args...); got.Status != 0 || !strings.Contains(s.golden(conf), "path: <BASE>/spool/jira-audit-records/*.jsonl\n") {
+		t.Fatalf("outcome %+v\n%s", got, s.golden(conf))
+	}
+	through("setup")
+	k := talkTo(t, nil, "authorize", "--conf", conf, "--datadog-conf", datadog, "--port", "0")
+	browse(t, k.press())
+	if got := k.end(); got.Status != 0 {
+		t.Fatalf("authorize: %+v", got)
+	}
+	through("authorize")
+	if got := start(t, "", "check", "--conf", conf, "--datadog-conf", datadog); got.Status != 0 || lines(t, s.run) != 20 {
+		t.Errorf("check: %+v, %d lines", got, lines(t, s.run))
+	}
+	through("check")
+	// The run path, where the configuration does not say it.
+	text, err := os.ReadFile(conf)
+	if err == nil {
+		err = os.WriteFile(conf, []byte(strings.Replace(string(text), "run_path: "+s.run, "{}", 1)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := start(t, "", "status", "--conf", conf, "--datadog-conf", datadog); got.Status != 0 || !strings.Contains(got.Out, "20 new records") {
+		t.Errorf("status: %+v", got)
+	}
+	if got := start(t, "", "validate", "--conf", conf, "--datadog-conf", datadog); got.Status != 0 || !strings.Contains(got.Out, " 0 warnings.") {
+		t.Errorf("validate: %+v", got)
 	}
 }

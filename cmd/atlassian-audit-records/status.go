@@ -46,6 +46,7 @@ func newStatusCommand(io stdio) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&f.conf, "conf", filepath.Dir(agent.ConfFile(agent.ConfPath())), "a conf.yaml, or a folder of *.yaml files")
 	cmd.Flags().StringVar(&f.runPath, "run-path", agent.RunPath(), "where state and spool are; where it is given, it counts before run_path in init_config")
+	cmd.Flags().StringVar(&f.datadogConf, "datadog-conf", agent.DatadogConf(), datadogConfUsage)
 	cmd.Flags().StringVar(&f.filter, "instance-filter", "", "show only the instances whose site contains this")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	return cmd
@@ -59,7 +60,7 @@ func (f checkFlags) status(io stdio, now time.Time) error {
 	}
 	out := statusAnswer{At: now.UTC(), RunPath: instances[0].Config.RunPath, Instances: []check.InstanceStatus{}}
 	for _, in := range instances {
-		if in.Config.Site == nil {
+		if in.Config.Name() == "" {
 			fmt.Fprintf(io.err, "%s: %s\n", in.Where, siteHandle)
 			continue
 		}

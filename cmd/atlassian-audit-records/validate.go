@@ -33,7 +33,7 @@ type credential struct {
 }
 
 func newValidateCommand(io stdio) *cobra.Command {
-	var conf, runPath string
+	var conf, runPath, datadogConf string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "validate [--conf FILE|DIR]",
@@ -45,8 +45,10 @@ func newValidateCommand(io stdio) *cobra.Command {
 		Example: "  " + program + " validate --conf /etc/datadog-agent/conf.d/atlassian_audit_records.d\n" +
 			"  " + program + " validate --conf conf.yaml --json",
 		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			file, err := check.ParseFile(conf, check.Env{RunPath: runPath, Getenv: io.getenv, Handles: true})
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			env := check.Env{RunPath: runPath, Getenv: io.getenv, Handles: true}
+			ofAgent(&env, io, datadogConf, cmd.Flags().Changed("run-path"))
+			file, err := check.ParseFile(conf, env)
 			out := validation{Valid: err == nil, Problems: []check.Problem{}, Warnings: []check.Problem{}}
 			var broken *check.ConfigError
 			switch {
@@ -71,6 +73,7 @@ func newValidateCommand(io stdio) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&conf, "conf", filepath.Dir(agent.ConfFile(agent.ConfPath())), "a conf.yaml, or a folder of *.yaml files")
 	cmd.Flags().StringVar(&runPath, "run-path", agent.RunPath(), "the Agent's run_path, where init_config has none")
+	cmd.Flags().StringVar(&datadogConf, "datadog-conf", agent.DatadogConf(), datadogConfUsage)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
