@@ -174,9 +174,6 @@ func (c *Collector) forgettable(p audit.Position) int64 {
 	if ms, ok := p.Recheck.Min(); ok {
 		f = min(f, ms)
 	}
-	if p.Cursor != "" {
-		f = min(f, p.CursorLow)
-	}
 	if ms, ok := p.Covered.Gaps(audit.Interval{From: p.Floor, To: p.Upper + 1}).Min(); ok {
 		f = min(f, ms)
 	}
