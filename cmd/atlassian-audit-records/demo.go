@@ -116,8 +116,9 @@ func demonstrate(ctx context.Context, out io.Writer, folder string) (err error) 
 		story = d.send(ctx, url, folder)
 	}
 	if story != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("the demo took longer than %s and was given up: try again when this machine is less busy", demoLimit)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return fmt.Errorf("the demo took longer than %s and was given up (%w): try again when this machine is less busy; where that "+
+				"does not help, something is lost: please report this with the version", demoLimit, story)
 		}
 		return story
 	}

@@ -55,7 +55,7 @@ func (d *demo) send(ctx context.Context, site, folder string) (err error) {
 		case <-changed:
 		case err := <-ended:
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return fmt.Errorf("%s of %s lines of the spool had reached the intake: %w", grouped(arrived), grouped(d.lines), ctx.Err())
 			}
 			return fmt.Errorf("`run` ended too early: %w: %s", err, lastLine(said.String()))
 		}

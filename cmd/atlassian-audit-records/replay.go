@@ -114,11 +114,8 @@ func (f replayFlags) run(ctx context.Context, io stdio, now time.Time) error {
 		return err
 	}
 	out := replayAnswer{Since: span.Since, Until: span.Until}
-	if out.Replays, err = f.each(instances, span, f.yes && !f.dryRun); err != nil {
+	if err := f.do(io, &out, instances, span, f.yes && !f.dryRun); err != nil {
 		return err
-	}
-	if !f.asJSON {
-		fmt.Fprint(io.out, out.text(f.yes && !f.dryRun))
 	}
 	if records := out.records(); !f.yes && !f.dryRun && records > 0 {
 		ask.out = io.err // beside what --json prints
@@ -129,17 +126,27 @@ func (f replayFlags) run(ctx context.Context, io stdio, now time.Time) error {
 		if a := strings.ToLower(answer); a != "y" && a != "yes" {
 			return errors.New("nothing was sent")
 		}
-		if out.Replays, err = f.each(instances, span, true); err != nil {
+		if err := f.do(io, &out, instances, span, true); err != nil {
 			return err
-		}
-		if !f.asJSON {
-			fmt.Fprint(io.out, out.text(true))
 		}
 	}
 	if f.asJSON {
 		return writeJSON(io.out, out)
 	}
 	return nil
+}
+
+// do looks at every product, and puts its lines back where really is set. What was
+// put back before something failed is told all the same.
+func (f replayFlags) do(io stdio, out *replayAnswer, instances []check.Instance, span check.ReplaySpan, really bool) (err error) {
+	out.Replays, err = f.each(instances, span, really)
+	switch {
+	case err == nil && !f.asJSON, err != nil && really && !f.asJSON && len(out.Replays) > 0:
+		fmt.Fprint(io.out, out.text(really))
+	case err != nil && really && len(out.Replays) > 0:
+		err = errors.Join(err, writeJSON(io.out, *out))
+	}
+	return err
 }
 
 // each looks at every product, and puts its lines back where do is set.

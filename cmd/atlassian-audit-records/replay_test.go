@@ -116,6 +116,36 @@ func TestReplaySendsDeliveredRecordsOnceMore(t *testing.T) {
 	}
 }
 
+// TestReplayTellsWhatItDidBeforeItFailed: the first product's lines are on their way.
+func TestReplayTellsWhatItDidBeforeItFailed(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"--yes", "--json"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			conf := s.conf("")
+			if got := start(t, "", "check", "--conf", conf, "--run-path", s.run); got.Status != 0 {
+				t.Fatalf("check: %+v", got)
+			}
+			s.acknowledged()
+			ledgers, err := filepath.Glob(filepath.Join(agent.Base(s.run), "state", "*", "confluence.db"))
+			if err != nil || len(ledgers) != 1 {
+				t.Fatalf("%v (%v)", ledgers, err)
+			}
+			if err := os.WriteFile(filepath.Join(filepath.Dir(ledgers[0]), "confluence.replayed.json"), []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got := start(t, "", "replay", "--conf", conf, "--run-path", s.run, "--since", "1h", "--yes", how)
+			if got.Status != 1 || !strings.Contains(got.Err, "confluence of "+s.host) || !strings.Contains(got.Err, "cannot be read") {
+				t.Errorf("%+v", got)
+			}
+			if !strings.Contains(got.Out, "20 records, 1 file, ") && !strings.Contains(got.Out, `"records": 20,`) && !strings.Contains(got.Out, `"records":20,`) {
+				t.Errorf("it does not tell what it did: %+v", got)
+			}
+		})
+	}
+}
+
 func TestReplayIsToldWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
