@@ -33,7 +33,8 @@ type Credential interface {
 	Routes() []string
 	// RoundTripper is base with the credential attached to each request. An
 	// error of its own may have the methods Code, What and Next (strings),
-	// WaitUntil and NeedsPerson; they then reach the *Error.
+	// WaitUntil and NeedsPerson; they then reach the *Error. One of a connection to
+	// another host than the request's has Unreached, which names that host.
 	RoundTripper(base http.RoundTripper) http.RoundTripper
 }
 

@@ -368,6 +368,14 @@ func (c *Client) judgeSilence(ctx context.Context, q question, err error) *Error
 	if errors.As(err, &urlErr) {
 		cause = urlErr.Err
 	}
+	// A credential may have asked another host first, and says so.
+	var other interface {
+		error
+		Unreached() string
+	}
+	if errors.As(err, &other) {
+		host, cause = other.Unreached(), errors.Unwrap(other)
+	}
 	switch {
 	case errors.As(err, &proxyErr):
 		return c.failure(q, Error{Code: CodeProxy, Person: proxyErr.Status == http.StatusProxyAuthRequired,
@@ -385,14 +393,18 @@ func (c *Client) judgeSilence(ctx context.Context, q question, err error) *Error
 			What: "no trusted connection to " + host + ": what answers there speaks http, not https",
 			Next: "check the host and the port in the configuration, and that no proxy answers in its place"})
 	case isTLS(err):
-		if e := c.judgeCertificate(q, err); e != nil {
+		if e := c.judgeCertificate(q, host, err); e != nil {
 			return e
 		}
 		return c.failure(q, Error{Code: CodeTLS, Person: true, Err: cause,
 			What: "no trusted connection to " + host + ": " + clean(cause.Error()),
 			Next: "if a proxy or gateway of yours intercepts TLS, give its certificate authority in `tls_ca_cert`; check `tls_cert` and this machine's clock"})
 	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return c.timedOut(ctx, q)
+		e := c.timedOut(ctx, q)
+		if other != nil && e.Code == CodeTimeout {
+			e.What = fmt.Sprintf("no whole answer came from %s within %s", host, c.timeout)
+		}
+		return e
 	}
 	return c.failure(q, Error{Code: CodeNetwork, retry: true, Err: cause,
 		What: host + " cannot be reached: " + clean(cause.Error()),
@@ -401,7 +413,7 @@ func (c *Client) judgeSilence(ctx context.Context, q question, err error) *Error
 
 // judgeCertificate is the verdict on a certificate that is good but for its
 // time, which a clock that is off looks like; nil for any other.
-func (c *Client) judgeCertificate(q question, err error) *Error {
+func (c *Client) judgeCertificate(q question, host string, err error) *Error {
 	var invalid x509.CertificateInvalidError
 	if !errors.As(err, &invalid) || invalid.Reason != x509.Expired || invalid.Cert == nil {
 		return nil
@@ -410,14 +422,17 @@ func (c *Client) judgeCertificate(q question, err error) *Error {
 	if now.Before(cert.NotBefore) {
 		return c.failure(q, Error{Code: CodeClock, Person: true, Err: err,
 			What: fmt.Sprintf("the certificate of %s is valid from %s on, and this machine's clock says %s",
-				q.url.Host, cert.NotBefore.UTC().Format(time.RFC3339), now.Format(time.RFC3339)),
-			Next: "set this machine's clock (NTP); if it is right, what answers is not " + q.url.Hostname() + ": check the proxy"})
+				host, cert.NotBefore.UTC().Format(time.RFC3339), now.Format(time.RFC3339)),
+			Next: "set this machine's clock (NTP); if it is right, what answers is not " + hostname(host) + ": check the proxy"})
 	}
 	return c.failure(q, Error{Code: CodeTLS, Person: true, Err: err,
 		What: fmt.Sprintf("the certificate of %s expired at %s, and this machine's clock says %s",
-			q.url.Host, cert.NotAfter.UTC().Format(time.RFC3339), now.Format(time.RFC3339)),
+			host, cert.NotAfter.UTC().Format(time.RFC3339), now.Format(time.RFC3339)),
 		Next: "if the clock is right, renew the certificate of the proxy or gateway of yours that intercepts TLS; else set the clock (NTP)"})
 }
+
+// hostname is a host without its port.
+func hostname(host string) string { return (&url.URL{Host: host}).Hostname() }
 
 func rootOf(e *net.OpError) string {
 	if e.Err == nil {

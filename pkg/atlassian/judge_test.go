@@ -1,6 +1,7 @@
 package atlassian
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -167,6 +168,18 @@ func TestJudge(t *testing.T) {
 		"a refused connection": {
 			answer: silence(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}),
 			want:   verdict{code: CodeNetwork, asked: 3, says: []string{"api.atlassian.com cannot be reached", "connection refused"}}},
+		"an authorisation server that refuses the connection": {
+			answer: silence(elsewhere{syscall.ECONNREFUSED}),
+			want:   verdict{code: CodeNetwork, asked: 3, says: []string{"auth.example.com cannot be reached: connection refused"}}},
+		"an authorisation server that does not answer": {
+			answer: silence(elsewhere{context.DeadlineExceeded}),
+			want:   verdict{code: CodeTimeout, asked: 3, says: []string{"no whole answer came from auth.example.com within "}}},
+		"an authorisation server with an unknown certificate": {
+			answer: silence(elsewhere{x509.UnknownAuthorityError{}}),
+			want:   verdict{code: CodeTLS, person: true, says: []string{"no trusted connection to auth.example.com: x509"}}},
+		"an authorisation server with a certificate of another time": {
+			answer: silence(elsewhere{x509.CertificateInvalidError{Reason: x509.Expired, Cert: &x509.Certificate{NotBefore: time.Unix(0, 0), NotAfter: time.Unix(86400, 0)}}}),
+			want:   verdict{code: CodeTLS, person: true, says: []string{"the certificate of auth.example.com expired at "}}},
 		"a connection that breaks off": {
 			answer: silence(io.ErrUnexpectedEOF), want: verdict{code: CodeNetwork, asked: 3}},
 		"a name that does not exist": {
@@ -313,6 +326,12 @@ func TestDeclaredLengthOverTheLimitIsNotRead(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// elsewhere is a credential's failure to reach the host that issues tokens.
+type elsewhere struct{ error }
+
+func (e elsewhere) Unwrap() error     { return e.error }
+func (e elsewhere) Unreached() string { return "auth.example.com" }
 
 func TestBodyThatBreaksOffIsAskedForAgain(t *testing.T) {
 	t.Parallel()

@@ -255,6 +255,10 @@ func TestTokenEndpointCannotBeReached(t *testing.T) {
 	if !errors.Is(err, cause) || err.Error() != "fetch a token from auth.atlassian.com: connection refused" {
 		t.Errorf("error %v", err)
 	}
+	var told interface{ Unreached() string }
+	if !errors.As(err, &told) || told.Unreached() != "auth.atlassian.com" {
+		t.Errorf("it does not tell which host: %v", err)
+	}
 
 	ctx, cancel := context.WithCancel(t.Context())
 	a.answer = func(r *http.Request) (*http.Response, error) {

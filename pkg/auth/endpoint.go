@@ -91,6 +91,18 @@ func lifetimeOf(t *oauth2.Token) time.Duration {
 // answer's, which may say anything.
 type refusedBy func(server string, status int, code, description string) *Error
 
+// unreached is a failure of the connection to an authorisation server.
+type unreached struct {
+	host string
+	err  error
+}
+
+func (u *unreached) Error() string { return "fetch a token from " + u.host + ": " + u.err.Error() }
+func (u *unreached) Unwrap() error { return u.err }
+
+// Unreached is the host that was asked: not the one that the token is for.
+func (u *unreached) Unreached() string { return u.host }
+
 // judge is the verdict on a failed request for a token. Nothing of the
 // answer's body is kept but the error code that RFC 6749 defines.
 func (e endpoint) judge(ctx context.Context, err error, refused refusedBy) error {
@@ -109,7 +121,7 @@ func (e endpoint) judge(ctx context.Context, err error, refused refusedBy) error
 	if errors.As(err, &urlErr) {
 		// A failure of the connection: left to the caller's judgement, which
 		// knows proxies, names and certificates; it does not need the URL.
-		return fmt.Errorf("fetch a token from %s: %w", e.name, urlErr.Err)
+		return &unreached{e.name, urlErr.Err}
 	}
 	return &Error{code: CodeTokenInvalid,
 		what: e.name + " answered the request for a token with something that is no token",
