@@ -35,6 +35,9 @@ type Answers struct {
 	// secret stands in the configuration.
 	SecretHandle string
 	SecretFile   string
+	// Expires is the day on which the credential ends, like 2027-03-01; empty
+	// where it is not known.
+	Expires string
 	// RunPath, Gateway and AuthServer are empty for their defaults.
 	RunPath, Gateway, AuthServer string
 }
@@ -83,6 +86,8 @@ type setupAuth struct {
 	ClientSecretFile    string   `yaml:"client_secret_file,omitempty"`
 	PersonalAccessToken string   `yaml:"personal_access_token,omitempty"`
 	OrganizationAPIKey  string   `yaml:"organization_api_key,omitempty"`
+	// Expires is a node, so that the day is written without quotes.
+	Expires *yaml.Node `yaml:"expires,omitempty"`
 }
 
 type setupLog struct {
@@ -115,6 +120,9 @@ func (a Answers) yaml(followed []string, inline bool) ([]byte, error) {
 	if a.DataCenter {
 		in.Deployment = string(DataCenter)
 		in.Gateway, in.AuthServer = "", "" // it has neither
+	}
+	if a.Expires != "" {
+		in.Auth.Expires = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!timestamp", Value: a.Expires}
 	}
 	secret := a.Secret.Reveal()
 	switch {

@@ -29,7 +29,7 @@ type setupFlags struct {
 	kind                        string
 	email, username, clientID   string
 	secretFile, secretEnv       string
-	secretHandle                string
+	secretHandle, expires       string
 	gateway, authServer         string
 	force, untested             bool
 	runPathGiven, productsGiven bool
@@ -78,6 +78,7 @@ func newSetupCommand(io stdio) *cobra.Command {
 	flags.StringVar(&f.secretFile, "secret-file", "", "a file of mode 0600 that holds the token or client secret")
 	flags.StringVar(&f.secretEnv, "secret-env", "", "the name of an environment variable that holds it")
 	flags.StringVar(&f.secretHandle, "secret-handle", "", "what to write in its place: a handle of the Agent's secret management, ENC[name]")
+	flags.StringVar(&f.expires, "expires", "", "the day on which the credential ends, like 2027-03-01; the check reminds of it 30 days before")
 	flags.StringVar(&f.gateway, "gateway", "", "another gateway than Atlassian's, as in Atlassian Government Cloud")
 	flags.StringVar(&f.authServer, "auth-server", "", "another authorisation server than Atlassian's")
 	flags.BoolVar(&f.force, "force", false, "replace a configuration that is there, and keep it beside the new one")
@@ -99,6 +100,8 @@ func (f *setupFlags) check(command string) error {
 		return wrong("--deployment must be cloud or data_center")
 	case f.untested && f.deployment == "" && f.organization == "":
 		return wrong("--untested asks Atlassian nothing, so --deployment has to say what the site is")
+	case f.expires != "" && !isDay(f.expires):
+		return wrong("--expires must be a day, like 2027-03-01")
 	case f.secretFile != "" && f.secretEnv != "":
 		return wrong("--secret-file and --secret-env both hold the secret: give one of them")
 	case f.secretHandle != "" && !handleForm.MatchString(f.secretHandle):
@@ -108,6 +111,11 @@ func (f *setupFlags) check(command string) error {
 	}
 	_, err := productsOf(f.products, command)
 	return err
+}
+
+func isDay(text string) bool {
+	_, err := time.Parse(time.DateOnly, text)
+	return err == nil
 }
 
 func (f *setupFlags) run(ctx context.Context, io stdio) error {

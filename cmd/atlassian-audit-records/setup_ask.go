@@ -66,11 +66,36 @@ func (f *setupFlags) ask(ctx context.Context, io stdio, ask *console, env check.
 	if err != nil {
 		return a, err
 	}
-	if !f.secretNeeded(a) {
-		return a, nil
+	conversation := ask.asked > 0
+	if f.secretNeeded(a) {
+		if a.Secret, err = f.askSecret(ctx, io, ask, a.Type); err != nil {
+			return a, err
+		}
 	}
-	a.Secret, err = f.askSecret(ctx, io, ask, a.Type)
+	if a.Expires = f.expires; a.Expires == "" && conversation {
+		a.Expires, err = askExpiry(ctx, io, ask, a)
+	}
 	return a, err
+}
+
+// askExpiry asks for the day on which a token ends of which the person chose how
+// long it lives: no API tells. Where the token tells itself, nobody is asked.
+func askExpiry(ctx context.Context, io stdio, ask *console, a check.Answers) (string, error) {
+	switch a.Type {
+	case check.APIToken, check.PersonalAccessToken, check.OrganizationKey:
+	default:
+		return "", nil
+	}
+	if _, told := auth.TokenExpiry(a.Secret); told {
+		return "", nil
+	}
+	for {
+		text, err := ask.line(ctx, "The day on which it expires, like 2027-03-01 (nothing where it does not, or you do not know): ")
+		if err != nil || text == "" || isDay(text) {
+			return text, err
+		}
+		fmt.Fprintln(io.out, "Write it like 2027-03-01, or nothing.")
+	}
 }
 
 // askSite asks for the address and finds out what answers there.

@@ -174,6 +174,44 @@ func TestSetupAsAConversation(t *testing.T) {
 	}
 }
 
+func TestSetupKeepsTheDayOnWhichATokenEnds(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	day := time.Now().AddDate(0, 0, 9).UTC().Format(time.DateOnly)
+	reminded := func(conf string) {
+		t.Helper()
+		if text := s.golden(conf); !strings.Contains(text, "\n      expires: "+day+"\n") {
+			t.Errorf("the file is\n%s", text)
+		}
+		if got := start(t, "", "validate", "--conf", conf); got.Status != 0 || !strings.Contains(got.Out, "the credential expires on "+day) {
+			t.Errorf("validate: %+v", got)
+		}
+	}
+	all := []string{"--site", s.url, "--products", "jira", "--email", atlassiantest.DefaultEmail, "--secret-file", secretFile(t, atlassiantest.DefaultClassicToken)}
+	conf, args := s.setup(all...)
+	k := talkTo(t, nil, args...)
+	k.until("Which [1]: ")
+	k.answer("api_token")
+	k.until("The day on which it expires, like 2027-03-01 (")
+	k.answer("in a year")
+	k.until("Write it like 2027-03-01, or nothing.\n")
+	k.answer(day)
+	if got := k.end(); got.Status != 0 {
+		t.Fatalf("outcome %+v", got)
+	}
+	reminded(conf)
+
+	conf, args = s.setup(append(all, "--auth", "api_token", "--expires", day)...)
+	if got := start(t, "", args...); got.Status != 0 || strings.Contains(got.Out, "expires, like") {
+		t.Fatalf("outcome %+v", got)
+	}
+	reminded(conf)
+	_, args = s.setup(append(all, "--auth", "api_token", "--expires", "soon")...)
+	if got := start(t, "", args...); got.Status != 2 || !strings.HasPrefix(got.Err, "Error: --expires must be a day, like 2027-03-01\n") {
+		t.Errorf("outcome %+v", got)
+	}
+}
+
 func TestSetupOfAConsentLeavesTheTestToAuthorize(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
