@@ -7,8 +7,8 @@ import (
 	"atlassian_audit_records/pkg/audit"
 )
 
-// Probe is what one real question about a product found: the newest audit
-// record, of which nothing but its date is kept.
+// Probe is what one real question about a product found: the newest audit record,
+// of an organisation any, of which nothing but its date is kept.
 type Probe struct {
 	Product audit.Product
 	// Newest is the record's date; zero where there is none, or none that can be
@@ -30,7 +30,10 @@ func (p Probe) Sentence() string {
 	case p.Empty:
 		return "the audit log can be read, and holds no records yet"
 	case p.Newest.IsZero():
-		return "read the newest audit record"
+		return "read an audit record"
+	case p.Product == audit.Organization:
+		// In which order it comes, nobody says.
+		return "read an audit record, of " + p.Newest.UTC().Format(time.RFC3339)
 	}
 	return "read the newest audit record, of " + p.Newest.UTC().Format(time.RFC3339)
 }

@@ -42,14 +42,10 @@ type Answers struct {
 	RunPath, Gateway, AuthServer string
 }
 
-// organizationAPIKey is the kind of credential of which this file knows no more
-// than the name.
-const organizationAPIKey AuthType = "organization_api_key"
-
 // SecretOption is the option that holds a type's secret; empty for none.
 func SecretOption(t AuthType) string {
 	switch t {
-	case APIToken, PersonalAccessToken, organizationAPIKey:
+	case APIToken, PersonalAccessToken, OrganizationKey:
 		return string(t)
 	case Basic:
 		return "password"
@@ -61,7 +57,9 @@ func SecretOption(t AuthType) string {
 
 // SecretFileOption reports whether a type's secret may stand in a file of its
 // own, which is where the Agent's flares do not look.
-func SecretFileOption(t AuthType) bool { return t == ServiceAccount || t == OAuth }
+func SecretFileOption(t AuthType) bool {
+	return t == ServiceAccount || t == OAuth || t == OrganizationKey
+}
 
 // options in the order in which a person reads them.
 type setupInstance struct {
@@ -76,16 +74,17 @@ type setupInstance struct {
 }
 
 type setupAuth struct {
-	Type                AuthType `yaml:"type"`
-	Email               string   `yaml:"email,omitempty"`
-	Username            string   `yaml:"username,omitempty"`
-	Password            string   `yaml:"password,omitempty"`
-	APIToken            string   `yaml:"api_token,omitempty"`
-	ClientID            string   `yaml:"client_id,omitempty"`
-	ClientSecret        string   `yaml:"client_secret,omitempty"`
-	ClientSecretFile    string   `yaml:"client_secret_file,omitempty"`
-	PersonalAccessToken string   `yaml:"personal_access_token,omitempty"`
-	OrganizationAPIKey  string   `yaml:"organization_api_key,omitempty"`
+	Type                   AuthType `yaml:"type"`
+	Email                  string   `yaml:"email,omitempty"`
+	Username               string   `yaml:"username,omitempty"`
+	Password               string   `yaml:"password,omitempty"`
+	APIToken               string   `yaml:"api_token,omitempty"`
+	ClientID               string   `yaml:"client_id,omitempty"`
+	ClientSecret           string   `yaml:"client_secret,omitempty"`
+	ClientSecretFile       string   `yaml:"client_secret_file,omitempty"`
+	PersonalAccessToken    string   `yaml:"personal_access_token,omitempty"`
+	OrganizationAPIKey     string   `yaml:"organization_api_key,omitempty"`
+	OrganizationAPIKeyFile string   `yaml:"organization_api_key_file,omitempty"`
 	// Expires is a node, so that the day is written without quotes.
 	Expires *yaml.Node `yaml:"expires,omitempty"`
 }
@@ -130,7 +129,12 @@ func (a Answers) yaml(followed []string, inline bool) ([]byte, error) {
 	case a.SecretHandle != "":
 		secret = a.SecretHandle
 	case a.SecretFile != "":
-		secret, in.Auth.ClientSecretFile = "", a.SecretFile
+		secret = ""
+		if a.Type == OrganizationKey {
+			in.Auth.OrganizationAPIKeyFile = a.SecretFile
+		} else {
+			in.Auth.ClientSecretFile = a.SecretFile
+		}
 	}
 	switch SecretOption(a.Type) {
 	case "api_token":

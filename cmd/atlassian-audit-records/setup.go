@@ -46,7 +46,7 @@ func newSetupCommand(io stdio) *cobra.Command {
 			"Agent's user. Nothing is asked that a flag answers, so that it can be scripted.\n\n" +
 			"The secret is never a flag, which others could see: it is asked for without being shown, or\n" +
 			"read from a file (--secret-file, mode 0600) or an environment variable (--secret-env).\n" +
-			"A client secret is put into a file of its own beside conf.yaml; with --secret-handle 'ENC[…]'\n" +
+			"A client secret or an organisation's key is put into a file of its own beside conf.yaml; with --secret-handle 'ENC[…]'\n" +
 			"that handle is written in its place, and the secret nowhere.\n\n" +
 			"Exit status: 0 the file is written, 1 it is not, 2 wrong use.",
 		Example: "  sudo " + program + " setup\n" +
@@ -135,7 +135,7 @@ func (f *setupFlags) run(ctx context.Context, io stdio) error {
 		return err
 	}
 	if a.SecretHandle == "" && check.SecretFileOption(a.Type) {
-		a.SecretFile = secretPath(path)
+		a.SecretFile = secretPath(path, a.Type)
 		if _, err := os.Lstat(a.SecretFile); err == nil && !f.force {
 			return existing(a.SecretFile)
 		}
@@ -173,11 +173,11 @@ func existing(path string) error {
 	return fmt.Errorf("%s is there already, and nothing was changed: edit it, write another file with --conf (the Agent reads every *.yaml of the folder), or replace it with --force, which keeps the old one beside it", path)
 }
 
-// secretPath is where a client secret is kept: beside the configuration, in no
+// secretPath is where a client secret, or an organisation's key, is kept: beside the configuration, in no
 // file that the Agent reads or puts into a flare.
-func secretPath(conf string) string {
+func secretPath(conf string, kind check.AuthType) string {
 	name := strings.TrimSuffix(filepath.Base(conf), filepath.Ext(conf))
-	return filepath.Join(filepath.Dir(conf), name+".client_secret")
+	return filepath.Join(filepath.Dir(conf), name+"."+check.SecretOption(kind))
 }
 
 // test asks one real question about each product, unless that cannot be done
@@ -247,7 +247,7 @@ func (f *setupFlags) write(io stdio, path string, a check.Answers, followed []st
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nWritten: %s\n", path)
 	if a.SecretFile != "" {
-		fmt.Fprintf(&b, "The client secret is in: %s\n", a.SecretFile)
+		fmt.Fprintf(&b, "The secret is in: %s\n", a.SecretFile)
 	}
 	for _, k := range kept {
 		fmt.Fprintf(&b, "What was there before is in: %s\n", k)

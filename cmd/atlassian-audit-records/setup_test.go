@@ -212,6 +212,31 @@ func TestSetupKeepsTheDayOnWhichATokenEnds(t *testing.T) {
 	}
 }
 
+func TestSetupOfAnOrganisation(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.server.Fill(20, time.Hour, atlassiantest.Organization)
+	conf, args := s.setup("--organization", atlassiantest.DefaultOrganizationID, "--secret-file", secretFile(t, atlassiantest.DefaultOrganizationKey))
+	args = slices.Delete(args, 7, 9) // it has no authorisation server
+	got := start(t, "", args...)
+	file := filepath.Join(filepath.Dir(conf), "conf.organization_api_key")
+	if got.Status != 0 || !strings.Contains(got.Out, "organization: read an audit record, of 20") || !strings.Contains(got.Out, "The secret is in: "+file+"\n") {
+		t.Fatalf("outcome %+v", got)
+	}
+	if text := s.golden(conf); strings.Contains(text, atlassiantest.DefaultOrganizationKey) || !strings.Contains(text, "organization_api_key_file: <CONF>/conf.organization_api_key\n") {
+		t.Errorf("the file is\n%s", text)
+	}
+	if info, err := os.Stat(file); err != nil || runtime.GOOS != "windows" && info.Mode() != 0o600 {
+		t.Errorf("the key's file: %v, %v", info, err)
+	}
+	if got := start(t, "", "validate", "--conf", conf); got.Status != 0 || !strings.Contains(got.Out, " 0 warnings.") {
+		t.Errorf("validate: %+v", got)
+	}
+	if got := start(t, "", "check", "--conf", conf); got.Status != 0 || lines(t, s.run) != 20 {
+		t.Errorf("check: %+v, %d lines", got, lines(t, s.run))
+	}
+}
+
 func TestSetupOfAConsentLeavesTheTestToAuthorize(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
