@@ -90,9 +90,8 @@ type logFile struct {
 	size int64
 	// last is true for the newest file, whose last line may not be whole.
 	last bool
-	// chunks are summaries of its pieces, nil for those not looked at yet, and for
-	// those in which something may still be written. A line belongs to the piece
-	// that it begins in.
+	// chunks are summaries of its pieces, nil for those not looked at yet. A line
+	// belongs to the piece that it begins in.
 	chunks []*chunk
 }
 
@@ -100,6 +99,8 @@ type logFile struct {
 type chunk struct {
 	min, max int64
 	lines    int
+	// growing is true where more may still be written into it.
+	growing bool
 }
 
 // logLine is a line, and the time that it counts under: its own, or that of a
@@ -201,7 +202,8 @@ func (l *LogFiles) list() ([]*logFile, error) {
 			f = &logFile{path: path}
 			l.files[path] = f
 		}
-		f.info, f.size, f.last = info, info.Size(), false
+		f.hold(info.Size(), f.last)
+		f.info = info
 		for int64(len(f.chunks))*logChunk < f.size {
 			f.chunks = append(f.chunks, nil)
 		}
@@ -213,8 +215,23 @@ func (l *LogFiles) list() ([]*logFile, error) {
 			Next: "check `audit_log_path`: it is log/audit in the local home of the node that this Agent runs on, and its files are called like 20260101.00000.audit.log; " +
 				"where the product has just been started, it writes the first with its first event"}
 	}
-	files[len(files)-1].last = true
+	for i, f := range files {
+		f.hold(f.size, i == len(files)-1)
+	}
 	return files, nil
+}
+
+// hold notes the file's size and whether it is the newest, and forgets the pieces
+// that this makes different.
+func (f *logFile) hold(size int64, last bool) {
+	if size != f.size || last != f.last {
+		for n, c := range f.chunks {
+			if c != nil && c.growing {
+				f.chunks[n] = nil
+			}
+		}
+	}
+	f.size, f.last = size, last
 }
 
 // find is the lines that the question is about, newest first, at least as many
@@ -245,9 +262,9 @@ func (l *LogFiles) find(ctx context.Context, files []*logFile, q audit.Query) ([
 				if err != nil {
 					return nil, err
 				}
-				if c = summed(lines); !growing {
-					f.chunks[n] = c
-				}
+				c = summed(lines)
+				c.growing = growing
+				f.chunks[n] = c
 			}
 			switch {
 			case c.lines == 0:

@@ -211,7 +211,7 @@ func TestPagesThatComeFastShareACommit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, func(t *testing.T, m *machine) {
+			asking(t, func(t *testing.T, m *machine) {
 				m.o.PageSize, m.o.BatchSize = 10, row.batch
 				least, most := row.least, row.most
 				switch {

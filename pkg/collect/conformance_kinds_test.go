@@ -159,7 +159,7 @@ func writingFiles(seed uint64) *atlassiantest.Server {
 	if err != nil {
 		panic(err)
 	}
-	s.LogTo(atlassiantest.Jira, dir, 20_000)
+	s.LogTo(atlassiantest.Jira, dir, 60_000)
 	return s
 }
 

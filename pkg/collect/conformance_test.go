@@ -254,7 +254,7 @@ var stories = map[string]story{
 			}
 		})
 		history(m)
-		for n := 0; n < 20 || m.site.Count(atlassiantest.KindAudit) < 120; n++ {
+		for n := 0; n < 20 || !m.site.quiet && m.site.Count(atlassiantest.KindAudit) < 120; n++ {
 			runs(t, m, 1)
 		}
 	}},
