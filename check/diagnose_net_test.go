@@ -152,6 +152,10 @@ func TestDiagnoseOfRealConnections(t *testing.T) {
 			n.site = "https://127.0.0.1:1"
 			return n.trusting()
 		}, []string{"dns ok", "connection failed network", "tls skipped", "site skipped"}, "127.0.0.1:1 cannot be reached"},
+		{"a port on which nobody listens, by its name", yesterday, tomorrow, func(_ *testing.T, n *network) []string {
+			n.site = "https://127.0.0.1:1"
+			return n.trusting()
+		}, []string{"site skipped", "record skipped"}, "skipped: 127.0.0.1:1 was not reached"},
 		{"a gateway that a token without scopes does not need", yesterday, tomorrow, func(_ *testing.T, n *network) []string {
 			return append(slices.DeleteFunc(n.trusting(), func(s string) bool { return strings.HasPrefix(s, "gateway") }), "gateway: https://127.0.0.1:1")
 		}, []string{"connection warning network", "site ok", "record jira ok"}, "this is needed for a token with scopes only"},

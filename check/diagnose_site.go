@@ -74,7 +74,7 @@ func (d *diagnosis) site(ctx context.Context, in Instance) {
 	}
 	p.reach(ctx)
 	if !p.hosts(ctx) {
-		p.skipFrom("site", "the site was not reached")
+		p.skipFrom("site", p.unreached()+" was not reached")
 		return
 	}
 	if p.c.Deployment == Organisation {
@@ -182,6 +182,18 @@ func (p *inquiry) hosts(ctx context.Context) bool {
 	p.proxy()
 	p.clock(ctx)
 	return !slices.ContainsFunc(p.hops, func(h hop) bool { return h.err != nil && !h.optional })
+}
+
+// unreached are the hosts that are needed and were not reached: the site's, or
+// another's.
+func (p *inquiry) unreached() string {
+	var hosts []string
+	for _, h := range p.hops {
+		if h.err != nil && !h.optional && !slices.Contains(hosts, h.contact.Host) {
+			hosts = append(hosts, h.contact.Host)
+		}
+	}
+	return strings.Join(hosts, ", ")
 }
 
 // bad tells of the hops that failed with one of the codes, and reports whether
