@@ -126,8 +126,8 @@ func (s *stream) delivered(f *findings) {
 	if age > undeliveredStuck {
 		status = StatusCritical
 	}
-	f.add(status, "%s", withCode(fmt.Sprintf("%d bytes are in the spool and not delivered, the oldest for %s: see in `datadog-agent status`, under Logs Agent, that it follows the files of the spool",
-		u.Bytes, age.Round(time.Minute)), CodeUndelivered))
+	f.add(status, "%s", withCode(fmt.Sprintf("%d bytes are in the spool and not delivered, the oldest for %s: %s that it follows the files of the spool",
+		u.Bytes, age.Round(time.Minute), s.look), CodeUndelivered))
 }
 
 // reconcileOverdue reports whether the last reconcile was completed so long ago

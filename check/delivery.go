@@ -56,6 +56,20 @@ func registryPath(a AgentInfo, runPath string, last *LastRun) string {
 	return agent.RegistryPath(a.LogsRunPath, runPath)
 }
 
+// ownRegistry is where the command run keeps the registry of what it has sent.
+func ownRegistry(runPath string) string {
+	return filepath.Join(agent.Base(runPath), "run", agent.RegistryName)
+}
+
+// lookAt tells a person where to see how sending gets on: with the Agent, or with
+// the command run, where that keeps the registry.
+func lookAt(registry, runPath, withAgent, withRun string) string {
+	if registry == ownRegistry(runPath) {
+		return "see in what `" + agentName + " run` logs" + withRun
+	}
+	return "see in `datadog-agent status`" + withAgent
+}
+
 func openRegistry(path string, a AgentInfo) registry {
 	r := registry{path: path}
 	known, err := agent.ReadRegistry(path)
@@ -194,7 +208,7 @@ func (r *run) renewDelivery(soft time.Time) {
 			r.mishap(s.product, "spool again what lies undelivered for too long", err)
 		}
 		if out.Renewed > 0 {
-			r.report.Log("warning", r.about(s.product, fmt.Sprintf("%s had not delivered lines for so long that they were spooled again, %d of them as late", "the Agent", out.Late)))
+			r.report.Log("warning", r.about(s.product, fmt.Sprintf("lines were not delivered for so long that they were spooled again, %d of them as late", out.Late)))
 		}
 	}
 	r.adopt()
@@ -215,6 +229,7 @@ func (r *run) lookAtDelivery() {
 		standing, err := s.tracker.Standing()
 		if err == nil {
 			s.undelivered = undeliveredFrom(standing, r.options.Now())
+			s.look = lookAt(r.registry.path, r.config.RunPath, ", under Logs Agent,", "")
 			err = s.tracker.Save()
 		}
 		if err != nil {
@@ -241,8 +256,8 @@ func (r *run) undelivered(s spool.Standing, folder string) string {
 	if !s.Known {
 		return withCode(fmt.Sprintf("%d bytes lie in the spool since %s and before, and it is not known whether the Agent has delivered them: %v", s.Bytes, since, r.registry.err), CodeUndelivered)
 	}
-	return withCode(fmt.Sprintf("%d bytes lie in the spool undelivered, the oldest since %s: see in `datadog-agent status`, under Logs Agent, that it follows %s and reaches Datadog",
-		s.Bytes, since, filepath.Join(folder, "*.jsonl")), CodeUndelivered)
+	return withCode(fmt.Sprintf("%d bytes lie in the spool undelivered, the oldest since %s: %s that it follows %s and reaches Datadog",
+		s.Bytes, since, lookAt(r.registry.path, r.config.RunPath, ", under Logs Agent,", ""), filepath.Join(folder, "*.jsonl")), CodeUndelivered)
 }
 
 // adopt sees to the files of streams that no instance collects any more. Of those

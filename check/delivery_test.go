@@ -511,6 +511,37 @@ func TestLinesThatNobodySeesToAreNotGivenUpInSilence(t *testing.T) {
 	})
 }
 
+// TestWhoSendsIsNamed: where `run` sends, nobody is told to look at an Agent.
+func TestWhoSendsIsNamed(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		c := w.config(classicAuth, "products: [jira]")
+		c.SpoolMaxSize = 1 // full after the first run
+		own := filepath.Join(agent.Base(w.run), "run")
+		for _, row := range []struct{ logs, want, status string }{
+			{w.run, "see in `datadog-agent status` that the Agent delivers its logs, or raise", "see in `datadog-agent status` that the Agent runs it"},
+			{own, "see in what `atlassian-audit-records run` logs why they are not sent, or raise", "see in what `atlassian-audit-records run` logs why"},
+		} {
+			w.options.Agent = AgentInfo{Version: "7.77.0", RunPath: w.run, LogsRunPath: row.logs}
+			w.runWell(c)
+			_, rec := w.runWell(c)
+			if len(rec.Warnings) == 0 || !strings.Contains(rec.Warnings[0], row.want) {
+				t.Errorf("warnings %q", rec.Warnings)
+			}
+			// A pause is something to act on, and status says so.
+			for span, want := range map[time.Duration]string{0: row.want, 48 * time.Hour: row.status} {
+				s, err := StatusOf(Instance{Config: c}, time.Now().Add(span))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !s.MustAct() || !strings.Contains(strings.Join(s.Products[0].Act, " "), want) {
+					t.Errorf("%s later there is to do %q", span, s.Products[0].Act)
+				}
+			}
+		}
+	})
+}
+
 func TestTheRegistryIsFound(t *testing.T) {
 	t.Parallel()
 	own := filepath.Join("/own", agent.RegistryName)

@@ -88,9 +88,9 @@ func (r *run) makeRoom(u *spool.Usage, places []spool.Folders) error {
 }
 
 func (r *run) spoolText(held int64) string {
-	return withCode(fmt.Sprintf("collection is paused: the spool in %s holds %d bytes, and spool_max_size is %s: see in `datadog-agent status` that the Agent "+
-		"delivers its logs, or raise spool_max_size; nothing is lost: Atlassian keeps the records, and collection goes on by itself once they are delivered",
-		r.folders.base, held, sized(r.config.SpoolMaxSize)), CodeSpoolFull)
+	return withCode(fmt.Sprintf("collection is paused: the spool in %s holds %d bytes, and spool_max_size is %s: %s, "+
+		"or raise spool_max_size; nothing is lost: Atlassian keeps the records, and collection goes on by itself once they are delivered",
+		r.folders.base, held, sized(r.config.SpoolMaxSize), lookAt(r.registry.path, r.config.RunPath, " that the Agent delivers its logs", " why they are not sent")), CodeSpoolFull)
 }
 
 func (r *run) diskText(free int64) string {

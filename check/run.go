@@ -61,6 +61,8 @@ type stream struct {
 	names *names
 	// undelivered is what the Agent has not taken yet; nil where that is not known.
 	undelivered *Undelivered
+	// look says where a person sees why that is so.
+	look string
 	// tracker follows the product's files; nil where it could not. delivery counts
 	// what it did.
 	tracker  *spool.Tracker

@@ -326,8 +326,8 @@ func (s *ProductStatus) toDo(c *Config, k known, last *LastRun, now time.Time) {
 	case last == nil:
 		act("no run has left anything behind: see in `datadog-agent status` that the Agent runs the check")
 	case now.Sub(last.Ended) > stale:
-		act("the check has not run since %s, although it is due every %s: see in `datadog-agent status` that the Agent runs it",
-			last.Ended.UTC().Format(time.RFC3339), spanned(c.Interval))
+		act("the check has not run since %s, although it is due every %s: %s",
+			last.Ended.UTC().Format(time.RFC3339), spanned(c.Interval), lookAt(last.Registry, c.RunPath, " that the Agent runs it", " why, or start it"))
 	}
 	if k.damage != nil {
 		act("%v: the next run puts its copy in its place; should it stay so, see its error (%s)", k.damage, CodeState)
@@ -344,6 +344,8 @@ func (s *ProductStatus) toDo(c *Config, k known, last *LastRun, now time.Time) {
 		act("%s", withheld(k.position.HiddenSince))
 	case last.IsCurrent.Status == StatusCritical && !(failing && s.Failure.Person):
 		act("%s", last.IsCurrent.Message)
+	case last.Outcome == OutcomePaused:
+		act("%s", last.Waiting)
 	}
 }
 
