@@ -43,7 +43,7 @@ func (s *site) probe(ctx context.Context, c *Config, cloudID string) []Probe {
 	var out []Probe
 	for _, p := range c.Products {
 		source := s.endpoint(c, p, cloudID, audit.Position{})
-		page, err := source.Page(ctx, audit.Query{Limit: 1})
+		page, err := source.Page(ctx, audit.Query{Limit: 1, Newest: true})
 		found := Probe{Product: p, Route: source.Route(), Err: err, Empty: err == nil && len(page.Records) == 0}
 		if len(page.Records) > 0 && page.Records[0].Dated {
 			found.Newest = page.Records[0].Time()
