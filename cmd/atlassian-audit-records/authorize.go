@@ -343,7 +343,7 @@ func (f authorizeFlags) conclude(io stdio, a *check.Authorization, done *check.A
 	}
 	if done.Failed() != nil {
 		b.WriteString("\nThe consent is stored and need not be given again for this, unless the sentence says so. To look again:\n  " +
-			program + " check --conf " + f.conf + "\n")
+			program + " check --conf " + quoted(f.conf) + "\n")
 	} else {
 		b.WriteString("\nDone: the check reads with this consent from its next run on.\n")
 	}

@@ -276,6 +276,14 @@ func (f *setupFlags) askSecret(ctx context.Context, io stdio, ask *console, kind
 	return secret, err
 }
 
+// quoted is a path as it is typed in a command.
+func quoted(path string) string {
+	if strings.ContainsAny(path, " \t") {
+		return `"` + path + `"`
+	}
+	return path
+}
+
 // remaining are the commands that are left to run.
 func (f *setupFlags) remaining(path string, a check.Answers) []string {
 	user := agent.OwnerName(f.runPath)
@@ -290,10 +298,10 @@ func (f *setupFlags) remaining(path string, a check.Answers) []string {
 	}
 	flags := ""
 	if path != agent.ConfFile(agent.ConfPath()) {
-		flags = " --conf " + path
+		flags = " --conf " + quoted(path)
 	}
 	if f.runPathGiven {
-		flags += " --run-path " + f.runPath
+		flags += " --run-path " + quoted(f.runPath)
 	}
 	first := as + program + " validate" + flags
 	if a.Type == check.OAuth {

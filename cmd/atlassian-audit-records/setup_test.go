@@ -451,7 +451,9 @@ func TestSetupUntestedAsksNobody(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	conf, args := s.setup("--site", s.url, "--deployment", "cloud", "--untested", "--products", "jira", "--auth", "api_token", "--email", "a@b.c", "--secret-file", secretFile(t, "token-1"))
-	if got := start(t, "", args...); got.Status != 0 || len(s.server.Requests()) != 0 {
+	conf = filepath.Join(filepath.Dir(filepath.Dir(conf)), "with a blank", "conf.yaml")
+	args[2] = conf
+	if got := start(t, "", args...); got.Status != 0 || len(s.server.Requests()) != 0 || !strings.Contains(got.Out, ` --conf "`+conf+`"`) {
 		t.Errorf("outcome %+v, %d requests", got, len(s.server.Requests()))
 	}
 	if got := start(t, "", "validate", "--conf", conf); got.Status != 0 {
