@@ -50,10 +50,6 @@ type Stream struct {
 	Product Product
 }
 
-// Home names where the stream's product runs: the site's host, with the context
-// path where there is one.
-func (s Stream) Home() string { return s.Site + s.Path }
-
 // Scope is the part of every record_id that the stream's records share:
 // "<organisation's id, cloudId or host>:<product>". A context path is part of the
 // host: two programs may share one.
