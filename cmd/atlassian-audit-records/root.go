@@ -41,6 +41,7 @@ func commands() []func(stdio) *cobra.Command {
 		newDiagnoseCommand,
 		newSimulateCommand,
 		newDemoCommand,
+		newPreviewCommand,
 		newVersionCommand,
 	}
 }

@@ -47,9 +47,12 @@ type Definition struct {
 	Content  string          `json:"content"`
 	Requests []WidgetRequest `json:"requests"`
 	Widgets  []Widget        `json:"widgets"`
-	// Check and GroupBy belong to a check status.
+	// Check, GroupBy and Tags belong to a check status.
 	Check   string   `json:"check"`
 	GroupBy []string `json:"group_by"`
+	Tags    []string `json:"tags"`
+	// Color is a group's.
+	Color string `json:"background_color"`
 }
 
 // WidgetRequest is a question of a widget's.
@@ -69,6 +72,8 @@ type WidgetRequest struct {
 		Width string `json:"width"`
 	} `json:"columns"`
 	ResponseFormat string `json:"response_format"`
+	// DisplayType is "bars" or "line" in a timeseries.
+	DisplayType string `json:"display_type"`
 }
 
 // WidgetQuery asks for logs or for a metric.
@@ -168,7 +173,7 @@ func (d *Dashboard) show(w Widget, data Data, chosen map[string]string) (Shown, 
 			if r.Query.DataSource != "logs_stream" || r.ResponseFormat != "event_list" {
 				return out, fmt.Errorf("a stream of %q as %q is not known here", r.Query.DataSource, r.ResponseFormat)
 			}
-			logs, err := search(data.Logs, d.fill(r.Query.QueryString, chosen))
+			logs, err := search(data.Logs, d.Fill(r.Query.QueryString, chosen))
 			if err != nil {
 				return out, err
 			}
@@ -198,8 +203,9 @@ func (d *Dashboard) show(w Widget, data Data, chosen map[string]string) (Shown, 
 	return out, nil
 }
 
-// fill puts values in the place of $name and $name.value.
-func (d *Dashboard) fill(query string, chosen map[string]string) string {
+// Fill puts values in the place of $name and $name.value; the variables that are
+// not chosen have their default.
+func (d *Dashboard) Fill(query string, chosen map[string]string) string {
 	for _, v := range d.TemplateVariables {
 		value := "*"
 		if len(v.Defaults) > 0 {
@@ -221,12 +227,12 @@ func (d *Dashboard) fill(query string, chosen map[string]string) string {
 func (d *Dashboard) query(q WidgetQuery, data Data, chosen map[string]string) ([]Row, error) {
 	switch q.DataSource {
 	case "metrics":
-		return metric(q.Name, d.fill(q.Query, chosen), data.Points)
+		return metric(q.Name, d.Fill(q.Query, chosen), data.Points)
 	case "logs":
 	default:
 		return nil, fmt.Errorf("the data source %q is not known here", q.DataSource)
 	}
-	logs, err := search(data.Logs, d.fill(q.Search.Query, chosen))
+	logs, err := search(data.Logs, d.Fill(q.Search.Query, chosen))
 	if err != nil {
 		return nil, err
 	}

@@ -55,3 +55,15 @@ func (p Places) Warn(l Log) Log {
 	}})
 	return out
 }
+
+// MadeUpPlaces is where the people of atlassiantest are. The addresses are those
+// set apart for documentation, the networks those set apart for private use.
+func MadeUpPlaces() Places {
+	return Places{
+		netip.MustParsePrefix("198.51.100.0/24"): {Country: "Germany", ISO: "DE", City: "Berlin", AS: "AS64512", ASName: "Office"},
+		netip.MustParsePrefix("203.0.113.0/24"):  {Country: "Netherlands", ISO: "NL", City: "Utrecht", AS: "AS64513", ASName: "Home"},
+		netip.MustParsePrefix("2001:db8::/32"):   {Country: "France", ISO: "FR", City: "Lyon", AS: "AS64514", ASName: "Mobile"},
+		netip.MustParsePrefix("192.0.2.0/24"):    {Country: "Brazil", ISO: "BR", City: "Recife", AS: "AS64515", ASName: "Hosting"},
+		netip.MustParsePrefix("192.0.2.199/32"):  {Country: "Iceland", ISO: "IS", City: "Akureyri", AS: "AS64516", ASName: "Hosting", Tor: true},
+	}
+}

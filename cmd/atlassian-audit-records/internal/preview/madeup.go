@@ -1,0 +1,97 @@
+package preview
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"atlassian_audit_records/check"
+	"atlassian_audit_records/internal/assettest"
+	"atlassian_audit_records/pkg/agent"
+	"atlassian_audit_records/pkg/atlassian/atlassiantest"
+)
+
+// MadeUpSpan is how far back the made-up records reach, and madeUpStep how
+// often the check reads them: as often as a page has steps.
+const (
+	MadeUpSpan = 7 * 24 * time.Hour
+	madeUpStep = 3 * time.Hour
+)
+
+var statusNames = map[check.Status]string{
+	check.StatusOK: "ok", check.StatusWarning: "warning", check.StatusCritical: "critical", check.StatusUnknown: "unknown",
+}
+
+// MadeUp is what the check makes of a simulated site in the week before now:
+// working days on which nothing is wrong, and every attack story that there is,
+// spread over them. The check runs in this process, below folder, on a clock
+// that is wound on; what it reports is data, too.
+func MadeUp(ctx context.Context, folder string, now time.Time) (Data, error) {
+	at := now.Add(-MadeUpSpan)
+	clock := func() time.Time { return at }
+	site := atlassiantest.New(atlassiantest.Options{Seed: 1, Now: clock})
+	waiting := records(at, now)
+	config := "site: " + atlassiantest.DefaultSiteURL + "\nmin_collection_interval: 60\nauth: {type: api_token, email: " +
+		atlassiantest.DefaultEmail + ", api_token: " + atlassiantest.DefaultClassicToken + "}"
+	c, err := check.Parse(nil, []byte(config), check.Env{RunPath: folder})
+	if err != nil {
+		return Data{}, fmt.Errorf("configure the check of the simulated site: %w", err)
+	}
+	data := Data{Reported: true, Places: assettest.MadeUpPlaces()}
+	for at.Before(now) {
+		at = at.Add(min(madeUpStep, now.Sub(at)))
+		for product, recs := range waiting {
+			n, _ := slices.BinarySearchFunc(recs, at, func(r atlassiantest.Record, t time.Time) int { return r.Created.Compare(t) })
+			site.Add(product, recs[:n]...)
+			waiting[product] = recs[n:]
+		}
+		rec := &check.Recorder{}
+		res := check.Run(ctx, c, check.Options{Version: "preview", Now: clock, Transport: site.Transport(), RequestsPerSecond: -1}, rec)
+		if ctx.Err() != nil {
+			return Data{}, ctx.Err()
+		}
+		if res.Error != "" {
+			return Data{}, errors.New("the check of the simulated site failed: " + res.Error)
+		}
+		data.Checks = nil
+		for _, s := range rec.Recorded().ServiceChecks {
+			data.Checks = append(data.Checks, Check{Name: s.Name, Status: statusNames[s.Status], Tags: s.Tags})
+		}
+		for _, m := range rec.Recorded().Metrics {
+			data.Points = append(data.Points, assettest.Point{Name: m.Name, Value: m.Value, Tags: m.Tags, Time: at.Add(-time.Second)})
+		}
+	}
+	spool, err := Spooled(agent.Base(folder), 1<<20)
+	if err != nil {
+		return Data{}, err
+	}
+	data.Lines = spool.Lines
+	return data, nil
+}
+
+// records are what happens between two moments, by product, oldest first.
+func records(from, to time.Time) map[string][]atlassiantest.Record {
+	out := map[string][]atlassiantest.Record{}
+	add := func(product string, recs []atlassiantest.Record) {
+		for _, r := range recs {
+			if r.Created.After(from) && r.Created.Before(to) {
+				out[product] = append(out[product], r)
+			}
+		}
+	}
+	for _, product := range []string{atlassiantest.Jira, atlassiantest.Confluence} {
+		for day := from; day.Before(to.Add(24 * time.Hour)); day = day.Add(24 * time.Hour) {
+			add(product, atlassiantest.OrdinaryDay(product, 7, day))
+		}
+	}
+	stories := atlassiantest.Stories()
+	for i, s := range stories {
+		add(s.Product, s.Records(from.Add(to.Sub(from)/time.Duration(len(stories)+1)*time.Duration(i+1))))
+	}
+	for _, recs := range out {
+		slices.SortStableFunc(recs, func(a, b atlassiantest.Record) int { return a.Created.Compare(b.Created) })
+	}
+	return out
+}
