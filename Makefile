@@ -16,7 +16,7 @@ BENCHTIME ?= 1s
 export GOFLAGS += -buildvcs=false
 export PYTHONPYCACHEPREFIX := $(CURDIR)/bin/pycache
 
-.PHONY: build build-collector build-sender tidy demo test test-go test-models test-python race lint cross bench cover check nightly fuzz properties clean
+.PHONY: preview-web preview-picture test-preview build build-collector build-sender tidy demo test test-go test-models test-python race lint cross bench cover check nightly fuzz properties clean
 
 build: build-collector build-sender # the programs, static
 
@@ -41,6 +41,16 @@ test-go: # every Go test
 
 test-models: # the assets in the models of Datadog's API client; compiling those takes minutes, once
 	go test -C internal/modeltest -count=1 ./... # the assets lie outside of its module, so its results must not be cached
+
+test-preview: # the page of `preview` in a headless Chromium, which it installs where there is apt-get and none yet
+	command -v chromium >/dev/null || apt-get install -y --no-install-recommends chromium
+	PREVIEW_BROWSER=required go test -count 1 -run InABrowser -v ./cmd/atlassian-audit-records/internal/preview
+
+preview-picture: build-collector # docs/preview.png, with the same browser
+	tools/preview-picture.sh
+
+preview-web: # what the page is made of, once more from npm; needs node and npm
+	tools/preview-web.sh
 
 test-python: build
 	python3 -W error -m unittest discover -s adapters/python/tests

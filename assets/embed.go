@@ -9,7 +9,8 @@ import "embed"
 //go:embed dashboards/*.json
 var Dashboards embed.FS
 
-// Pipelines holds the pipelines of logs/*.yaml, without their samples.
+// Pipelines holds logs/*.yaml: the pipelines, and beside each its samples in
+// <source>_tests.yaml.
 //
-//go:embed logs/*-records.yaml
+//go:embed logs/*.yaml
 var Pipelines embed.FS

@@ -150,7 +150,7 @@ func (f previewFlags) data(ctx context.Context, now time.Time) (data preview.Dat
 func escapeQuery(text string) string {
 	var b strings.Builder
 	for _, r := range text {
-		if strings.ContainsRune(`:*?()"\ -<>=[]`, r) && r != '-' {
+		if strings.ContainsRune(`:*?()"\ <>=[]`, r) {
 			b.WriteByte('\\')
 		}
 		b.WriteRune(r)

@@ -3,6 +3,8 @@
 // the evaluation of detection rules. It lets a test, or a person without a
 // Datadog account, see what an asset makes of given log lines.
 //
+// The command `preview` draws with it what it finds.
+//
 // It promises to refuse what it does not understand rather than to pass over
 // it: an unknown processor, aggregation or operator is an error, so that no
 // asset counts as tested because its meaning was not noticed.

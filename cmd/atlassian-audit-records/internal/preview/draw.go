@@ -102,7 +102,8 @@ type Line struct {
 // Options say what of the data is drawn.
 type Options struct {
 	From, To time.Time
-	// Chosen are values of template variables by name; the others are "*".
+	// Chosen are values of template variables by name, escaped as in a search; the
+	// others are "*".
 	Chosen map[string]string
 	Source string
 	Notes  []string
@@ -134,7 +135,7 @@ type drawing struct {
 
 // Draw evaluates every widget of every dashboard over the data.
 func Draw(data Data, o Options) (Page, error) {
-	logs, outside, err := logsOf(data, o)
+	logs, left, err := logsOf(data, o)
 	if err != nil {
 		return Page{}, err
 	}
@@ -159,8 +160,11 @@ func Draw(data Data, o Options) (Page, error) {
 		}
 	}
 	page := Page{Source: o.Source, Notes: slices.Clone(o.Notes), From: w.from, To: o.To.Unix(), Step: w.step, Records: len(logs)}
-	if outside > 0 {
-		page.Notes = append(page.Notes, fmt.Sprintf("%d records dated before or after that are not shown.", outside))
+	if left.outside > 0 {
+		page.Notes = append(page.Notes, fmt.Sprintf("Dated before or after that, and not shown: %d.", left.outside))
+	}
+	if left.unreadable > 0 {
+		page.Notes = append(page.Notes, fmt.Sprintf("Lines that are none of the check's, and not shown: %d.", left.unreadable))
 	}
 	names, err := fs.Glob(assets.Dashboards, "dashboards/*.json")
 	if err != nil {
@@ -191,16 +195,19 @@ func rank(name string) int {
 	switch {
 	case strings.Contains(name, "jira"):
 		return 0
+	case strings.Contains(name, "confluence"):
+		return 1
 	case strings.Contains(name, "collector_health"):
-		return 2
+		return 3
 	}
-	return 1
+	return 2
 }
 
 func (w *drawing) dashboard() (Dashboard, error) {
 	out := Dashboard{Title: w.d.Title, Description: w.d.Description}
 	for _, v := range w.d.TemplateVariables {
-		out.Chosen = append(out.Chosen, Choice{v.Name, w.d.Fill("$"+v.Name+".value", w.o.Chosen)})
+		value := w.d.Fill("$"+v.Name+".value", w.o.Chosen)
+		out.Chosen = append(out.Chosen, Choice{v.Name, strings.ReplaceAll(value, `\`, "")})
 	}
 	for _, g := range w.d.Widgets {
 		group := Group{Title: g.Definition.Title, Color: g.Definition.Color}

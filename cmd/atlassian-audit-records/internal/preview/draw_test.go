@@ -3,6 +3,7 @@ package preview
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,25 @@ var few = []Line{
 	line("2", 2*time.Hour, "user_login_successful", "ana", "192.0.2.9"),
 	line("2", 2*time.Hour, "user_login_successful", "ana", "192.0.2.9"), // delivered, and put back
 	line("3", time.Hour, "project_created", "bob", "2001:db8:1:2::3"),
+	{Text: []byte("no JSON\n"), At: now},
 	line("4", 100*time.Hour, "project_created", "bob", "192.0.2.1"), // before all that is shown
+}
+
+// ofOrganization is a line of the organisation's log, which may give a country.
+func ofOrganization(id, location string) Line {
+	return Line{At: now, Text: fmt.Appendf(nil, `{"timestamp":%d,"ddsource":"atlassian-event-logs","network":{"client":{"ip":"192.0.2.1"}},"evt":{"name":"e"},`+
+		`"attributes":{"location":%s},"atlassian":{"site":"api.atlassian.com","product":"organization","record_id":%q}}`, now.Add(-time.Hour).UnixMilli(), location, id)}
+}
+
+// tilesOf are a dashboard's tiles by title.
+func tilesOf(d Dashboard) map[string]Widget {
+	out := map[string]Widget{}
+	for _, g := range d.Groups {
+		for _, w := range g.Widgets {
+			out[w.Title] = w
+		}
+	}
+	return out
 }
 
 // drawn is the Jira page over the lines, its tiles by title.
@@ -38,19 +57,13 @@ func drawn(t *testing.T, data Data, chosen map[string]string) (Page, map[string]
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string]Widget{}
-	for _, g := range page.Dashboards[0].Groups {
-		for _, w := range g.Widgets {
-			out[w.Title] = w
-		}
-	}
-	return page, out
+	return page, tilesOf(page.Dashboards[0])
 }
 
 func TestTilesOfAFewLines(t *testing.T) {
 	t.Parallel()
 	page, tiles := drawn(t, Data{Lines: few}, nil)
-	if page.Records != 3 || len(page.Notes) != 1 || !strings.Contains(page.Notes[0], "1 records dated before") {
+	if page.Records != 3 || len(page.Notes) != 2 || page.Notes[0] != "Dated before or after that, and not shown: 1." || page.Notes[1] != "Lines that are none of the check's, and not shown: 1." {
 		t.Errorf("%d records, notes %q", page.Records, page.Notes)
 	}
 	if got := tiles["Records"]; got.Total != 3 { // the stream has the title of the number
@@ -68,7 +81,7 @@ func TestTilesOfAFewLines(t *testing.T) {
 	if d := cmp.Diff([][]string{{"ana", "user_login_successful", "2"}, {"bob", "project_created", "1"}}, tiles["Events by actor"].Rows); d != "" {
 		t.Errorf("events by actor (-want +got):\n%s", d)
 	}
-	series := tiles["Records by category"].Series
+	series := tiles["Records over time"].Series
 	if len(series) != 1 {
 		t.Fatalf("series: %+v", series)
 	}
@@ -85,12 +98,16 @@ func TestTilesOfAFewLines(t *testing.T) {
 
 func TestWithoutPlacesTheMapIsAListOfNetworks(t *testing.T) {
 	t.Parallel()
-	page, tiles := drawn(t, Data{Lines: few}, nil)
+	lines := append(slices.Clone(few), ofOrganization("5", `{"ip":"192.0.2.1"}`), ofOrganization("6", `{"ip":"192.0.2.1","countryName":"Example Country"}`))
+	page, tiles := drawn(t, Data{Lines: lines}, nil)
 	want := Widget{Type: "toplist", Title: "Sign-ins by country", X: 0, Y: 0, Width: 6, Height: 4, Note: noPlaces, Bars: []Bar{{"192.0.2.0/24", 2}}}
 	if d := cmp.Diff(want, tiles["Sign-ins by country"]); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	if d := cmp.Diff([]Bar{{"192.0.2.0/24", 2}, {"2001:db8:1::/48", 1}}, tiles["Records by country"].Bars); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]Bar{{"192.0.2.0/24", 1}, {"Example Country", 1}}, tilesOf(page.Dashboards[2])["Records by country"].Bars); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	if page.maps() {
@@ -149,7 +166,7 @@ func TestEveryTileOfTheMadeUpWeek(t *testing.T) {
 			for _, w := range g.Widgets {
 				tiles++
 				health := strings.Contains(d.Title, "Health")
-				if w.Note != "" && !health || health && w.Type == "check_status" && w.Checks["ok"] != 2 {
+				if w.Note != "" && !health || health && w.Type == "check_status" && w.Checks["ok"] != 3 {
 					t.Errorf("%s: %q shows %+v", d.Title, w.Title, w)
 				}
 			}

@@ -1,6 +1,7 @@
 package preview
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -12,21 +13,30 @@ import (
 	"atlassian_audit_records/internal/assettest"
 )
 
-// networkPath is the attribute that stands in for a place where nobody knows one.
-const networkPath = "preview.network"
+// The attributes that stand in for places where nobody knows those: the network
+// of the address; the country that the record itself gives, which only the
+// organisation's log does, else the network.
+const (
+	networkPath = "preview.network"
+	countryPath = "preview.country"
+)
 
-// logsOf are the lines behind the pipelines, oldest first, and how many of them
-// lie outside of the time that is shown. Of lines about the same record one is kept.
-func logsOf(data Data, o Options) (logs []assettest.Log, outside int, err error) {
+// leftOut counts lines that are not shown: dated outside of the time, or no log lines.
+type leftOut struct{ outside, unreadable int }
+
+// logsOf are the lines behind the pipelines, oldest first. Of lines about the same
+// record one is kept.
+func logsOf(data Data, o Options) (logs []assettest.Log, left leftOut, err error) {
 	pipes, err := pipelines()
 	if err != nil {
-		return nil, 0, err
+		return nil, left, err
 	}
 	seen := map[string]bool{}
 	for _, line := range data.Lines {
 		l, err := assettest.ParseLine(line.Text)
 		if err != nil {
-			return nil, 0, err
+			left.unreadable++
+			continue
 		}
 		if id := l.First("atlassian.record_id"); id != "" {
 			key := strings.Join([]string{l.First("atlassian.site"), l.First("atlassian.product"), id}, "\x00")
@@ -42,12 +52,16 @@ func logsOf(data Data, o Options) (logs []assettest.Log, outside int, err error)
 			l.Time = line.At
 		}
 		if l.Time.Before(o.From) || l.Time.After(o.To) {
-			outside++
+			left.outside++
 			continue
 		}
 		if data.Places == nil {
-			if n := network(l.First("network.client.ip")); n != "" {
-				l.Set(networkPath, n)
+			n := network(l.First("network.client.ip"))
+			country := cmp.Or(l.First("attributes.location.countryName"), n)
+			for path, value := range map[string]string{networkPath: n, countryPath: country} {
+				if value != "" {
+					l.Set(path, value)
+				}
 			}
 		} else {
 			l = data.Places.Warn(l)
@@ -55,7 +69,7 @@ func logsOf(data Data, o Options) (logs []assettest.Log, outside int, err error)
 		logs = append(logs, l)
 	}
 	slices.SortStableFunc(logs, func(a, b assettest.Log) int { return a.Time.Compare(b.Time) })
-	return logs, outside, nil
+	return logs, left, nil
 }
 
 // network is the /24 or /48 of an address: about what one customer is given.
@@ -82,6 +96,9 @@ func pipelines() ([]*assettest.Pipeline, error) {
 	}
 	var out []*assettest.Pipeline
 	for _, name := range names {
+		if strings.HasSuffix(name, "_tests.yaml") {
+			continue
+		}
 		text, err := assets.Pipelines.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", path.Base(name), err)

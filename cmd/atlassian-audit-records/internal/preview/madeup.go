@@ -24,7 +24,7 @@ var statusNames = map[check.Status]string{
 	check.StatusOK: "ok", check.StatusWarning: "warning", check.StatusCritical: "critical", check.StatusUnknown: "unknown",
 }
 
-// MadeUp is what the check makes of a simulated site in the week before now:
+// MadeUp is what the check makes of a simulated site and its organisation in the week before now:
 // working days on which nothing is wrong, and every attack story that there is,
 // spread over them. The check runs in this process, below folder, on a clock
 // that is wound on; what it reports is data, too.
@@ -33,11 +33,16 @@ func MadeUp(ctx context.Context, folder string, now time.Time) (Data, error) {
 	clock := func() time.Time { return at }
 	site := atlassiantest.New(atlassiantest.Options{Seed: 1, Now: clock})
 	waiting := records(at, now)
-	config := "site: " + atlassiantest.DefaultSiteURL + "\nmin_collection_interval: 60\nauth: {type: api_token, email: " +
-		atlassiantest.DefaultEmail + ", api_token: " + atlassiantest.DefaultClassicToken + "}"
-	c, err := check.Parse(nil, []byte(config), check.Env{RunPath: folder})
-	if err != nil {
-		return Data{}, fmt.Errorf("configure the check of the simulated site: %w", err)
+	var configs []*check.Config
+	for _, text := range []string{
+		"site: " + atlassiantest.DefaultSiteURL + "\nauth: {type: api_token, email: " + atlassiantest.DefaultEmail + ", api_token: " + atlassiantest.DefaultClassicToken + "}",
+		"organization: " + atlassiantest.DefaultOrganizationID + "\nauth: {type: organization_api_key, organization_api_key: " + atlassiantest.DefaultOrganizationKey + "}",
+	} {
+		c, err := check.Parse(nil, []byte(text+"\nmin_collection_interval: 60"), check.Env{RunPath: folder})
+		if err != nil {
+			return Data{}, fmt.Errorf("configure the check of the simulated site: %w", err)
+		}
+		configs = append(configs, c)
 	}
 	data := Data{Reported: true, Places: assettest.MadeUpPlaces()}
 	for at.Before(now) {
@@ -48,12 +53,14 @@ func MadeUp(ctx context.Context, folder string, now time.Time) (Data, error) {
 			waiting[product] = recs[n:]
 		}
 		rec := &check.Recorder{}
-		res := check.Run(ctx, c, check.Options{Version: "preview", Now: clock, Transport: site.Transport(), RequestsPerSecond: -1}, rec)
-		if ctx.Err() != nil {
-			return Data{}, ctx.Err()
-		}
-		if res.Error != "" {
-			return Data{}, errors.New("the check of the simulated site failed: " + res.Error)
+		for _, c := range configs {
+			res := check.Run(ctx, c, check.Options{Version: "preview", Now: clock, Transport: site.Transport(), RequestsPerSecond: -1}, rec)
+			if ctx.Err() != nil {
+				return Data{}, ctx.Err()
+			}
+			if res.Error != "" {
+				return Data{}, errors.New("the check of the simulated site failed: " + res.Error)
+			}
 		}
 		data.Checks = nil
 		for _, s := range rec.Recorded().ServiceChecks {
@@ -81,7 +88,7 @@ func records(from, to time.Time) map[string][]atlassiantest.Record {
 			}
 		}
 	}
-	for _, product := range []string{atlassiantest.Jira, atlassiantest.Confluence} {
+	for _, product := range []string{atlassiantest.Jira, atlassiantest.Confluence, atlassiantest.Organization} {
 		for day := from; day.Before(to.Add(24 * time.Hour)); day = day.Add(24 * time.Hour) {
 			add(product, atlassiantest.OrdinaryDay(product, 7, day))
 		}

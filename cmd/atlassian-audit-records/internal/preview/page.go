@@ -25,6 +25,8 @@ var (
 	uplotCSS string
 	//go:embed web/uplot.LICENSE
 	uplotLicense string
+	//go:embed web/world.LICENSE
+	worldLicense string
 	//go:embed web/world.json
 	world string
 )
@@ -55,7 +57,7 @@ func (p Page) Write(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("put the page's data into JSON: %w", err)
 	}
-	script := "/*! uPlot, MIT licence\n" + uplotLicense + "*/\n" + uplotJS + "\n" + pageJS
+	script := "/*! uPlot, MIT licence\n" + uplotLicense + "\nShapes of countries: world-atlas, ISC licence\n" + worldLicense + "*/\n" + uplotJS + "\n" + pageJS
 	style := uplotCSS + "\n" + pageCSS
 	policy := fmt.Sprintf("default-src 'none'; script-src '%s'; style-src '%s'; base-uri 'none'; form-action 'none'", digest(script), digest(style))
 	// Not html/template: it keeps the linker from leaving out what nobody calls,

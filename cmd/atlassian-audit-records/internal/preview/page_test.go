@@ -3,6 +3,8 @@ package preview
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -70,6 +72,20 @@ func TestThePageIsWhole(t *testing.T) {
 	}
 }
 
+// TestWhatIsOthersIsAsItWasPublished: docs/dependencies.md states the checksums.
+func TestWhatIsOthersIsAsItWasPublished(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"uplot.min.js": uplotJS, "uplot.min.css": uplotCSS, "world.json": world} {
+		if want := fmt.Sprintf("\n%x  %s\n", sha256.Sum256([]byte(text)), name); !strings.Contains(string(page), want) {
+			t.Errorf("docs/dependencies.md does not state %q", want)
+		}
+	}
+}
+
 // browser is a headless Chromium's name. Without one the test is skipped and
 // says so, except where PREVIEW_BROWSER=required, as `make test-preview` sets.
 func browser(t *testing.T) string {
@@ -98,7 +114,7 @@ func opened(t *testing.T, text string) (document, complaints string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	c := exec.CommandContext(ctx, browser(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", //nolint:gosec // a browser of the PATH
+	c := exec.CommandContext(ctx, browser(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--user-data-dir="+filepath.Join(folder, "profile"), "--enable-logging=stderr",
 		"--window-size=1400,1000", "--virtual-time-budget=5000", "--dump-dom", (&url.URL{Scheme: "file", Path: filepath.ToSlash(path)}).String())
 	var out, errs bytes.Buffer
@@ -149,17 +165,31 @@ func TestInABrowserEveryTileIsDrawn(t *testing.T) {
 	}
 }
 
-func TestInABrowserARecordReachesNoNetwork(t *testing.T) {
+func TestInABrowserNothingReachesANetwork(t *testing.T) {
 	t.Parallel()
 	browser(t)
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer server.Close()
-	document, _ := opened(t, written(t, hostile(t, server.URL)))
+	text := written(t, hostile(t, server.URL))
+	// Even where something foreign got into the page, its policy would stop it.
+	foreign := `<img src="` + server.URL + `/img"><script src="` + server.URL + `/js"></script><script>fetch("` + server.URL + `/inline")</script></body>`
+	document, complaints := opened(t, strings.Replace(text, "</body>", foreign, 1))
 	if n := asked.Load(); n != 0 {
 		t.Errorf("%d requests were made", n)
 	}
-	if strings.Contains(document, "<img") || !strings.Contains(document, "&lt;img src=") {
+	if !strings.Contains(document, "&lt;img src=") || !strings.Contains(document, `data-drawn="yes"`) {
 		t.Error("the record's text is not shown as text")
+	}
+	if n := strings.Count(document, "<img"); n != 1 {
+		t.Errorf("there are %d pictures, and one was put there on purpose: a record became markup", n)
+	}
+	if !strings.Contains(complaints, "Content Security Policy") {
+		t.Errorf("the browser does not say that it stopped anything: %q", complaints)
+	}
+	// Without the policy, it is asked: the test would notice.
+	opened(t, "<!doctype html><body>"+foreign)
+	if asked.Load() == 0 {
+		t.Error("the browser of this test asks nothing anyway")
 	}
 }

@@ -81,7 +81,7 @@ func list(folder string) ([]os.DirEntry, error) {
 
 // linesOf are a file's lines; none where it was moved or removed meanwhile.
 func linesOf(path string) ([]Line, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // a regular file below the run path
+	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

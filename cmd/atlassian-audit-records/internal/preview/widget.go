@@ -12,7 +12,7 @@ import (
 
 const (
 	noMetrics = "The check's metrics and service checks go to Datadog and are kept nowhere on this machine."
-	noPlaces  = "By network: this program knows no places of addresses. Datadog's pipeline looks up the country."
+	noPlaces  = "This program knows no places of addresses, which Datadog's pipeline looks up. Shown is the country that a record gives itself, else the network."
 	places    = "@network.client.geoip."
 )
 
@@ -85,9 +85,12 @@ func (w *drawing) byNetwork(in assettest.Widget) assettest.Widget {
 		for j := range r.Queries {
 			q := &r.Queries[j]
 			q.GroupBy = slices.Clone(q.GroupBy)
-			for k := range q.GroupBy {
-				if strings.HasPrefix(q.GroupBy[k].Facet, places) {
-					q.GroupBy[k].Facet = "@" + networkPath
+			for k, g := range q.GroupBy {
+				if strings.HasPrefix(g.Facet, places) {
+					q.GroupBy[k].Facet = "@" + countryPath
+					if strings.HasPrefix(g.Facet, places+"as.") {
+						q.GroupBy[k].Facet = "@" + networkPath
+					}
 				}
 			}
 		}
@@ -124,16 +127,14 @@ func (w *drawing) scalar(in assettest.Widget, out *Widget) error {
 
 // groupings are the limits and the names of what the first query groups by.
 func groupings(def assettest.Definition) (limits []int, facets []string) {
-	for _, r := range def.Requests {
-		for _, q := range r.Queries {
-			for _, g := range q.GroupBy {
-				limits = append(limits, g.Limit)
-				facets = append(facets, strings.TrimPrefix(g.Facet, "@"))
-			}
-			return limits, facets
-		}
+	if len(def.Requests) == 0 || len(def.Requests[0].Queries) == 0 {
+		return nil, nil
 	}
-	return nil, nil
+	for _, g := range def.Requests[0].Queries[0].GroupBy {
+		limits = append(limits, g.Limit)
+		facets = append(facets, strings.TrimPrefix(g.Facet, "@"))
+	}
+	return limits, facets
 }
 
 // topOf keeps, of rows in the order of their values, the first values of the

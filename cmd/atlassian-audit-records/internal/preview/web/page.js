@@ -246,7 +246,7 @@
     [...tabs.children].forEach((t, n) => t.setAttribute("aria-selected", String(n === i)));
   }
   model.dashboards.forEach((d, i) => {
-    const b = el("button", "", d.title);
+    const b = el("button", "", d.title.replace(/ - Overview$/, ""));
     b.setAttribute("role", "tab");
     b.addEventListener("click", () => choose(i));
     tabs.append(b);
