@@ -127,7 +127,7 @@ func (f previewFlags) data(ctx context.Context, now time.Time) (data preview.Dat
 		o.Source = "The records that lie on this machine, waiting for the Agent or delivered by it."
 		o.Notes = []string{
 			"Records stand under their own date, also those that Datadog shows under the time of their arrival.",
-			"Delivered records are kept for 24 hours: the page does not reach further back than that.",
+			"Of what was delivered, only the last 24 hours are kept.",
 		}
 		if found.Left {
 			o.Notes = append(o.Notes, fmt.Sprintf("Only the newest %d are read; --records says how many.", f.records))

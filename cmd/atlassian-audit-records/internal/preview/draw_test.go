@@ -166,6 +166,9 @@ func TestEveryTileOfTheMadeUpWeek(t *testing.T) {
 			for _, w := range g.Widgets {
 				tiles++
 				health := strings.Contains(d.Title, "Health")
+				if strings.HasPrefix(w.Title, "Late") && sum(w.Series) != 0 {
+					t.Errorf("lines became late: %+v", w)
+				}
 				if w.Note != "" && !health || health && w.Type == "check_status" && w.Checks["ok"] != 3 {
 					t.Errorf("%s: %q shows %+v", d.Title, w.Title, w)
 				}
@@ -178,6 +181,17 @@ func TestEveryTileOfTheMadeUpWeek(t *testing.T) {
 	if !page.maps() {
 		t.Error("there is no map")
 	}
+}
+
+func sum(series []Series) (n float64) {
+	for _, s := range series {
+		for _, v := range s.Values {
+			if v != nil {
+				n += *v
+			}
+		}
+	}
+	return n
 }
 
 func madeUpPage(t *testing.T, folder string) Page {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -45,6 +47,7 @@ func MadeUp(ctx context.Context, folder string, now time.Time) (Data, error) {
 		configs = append(configs, c)
 	}
 	data := Data{Reported: true, Places: assettest.MadeUpPlaces()}
+	seen := map[string]bool{}
 	for at.Before(now) {
 		at = at.Add(min(madeUpStep, now.Sub(at)))
 		for product, recs := range waiting {
@@ -69,13 +72,38 @@ func MadeUp(ctx context.Context, folder string, now time.Time) (Data, error) {
 		for _, m := range rec.Recorded().Metrics {
 			data.Points = append(data.Points, assettest.Point{Name: m.Name, Value: m.Value, Tags: m.Tags, Time: at.Add(-time.Second)})
 		}
+		if err := data.deliver(folder, seen, at); err != nil {
+			return Data{}, err
+		}
 	}
+	return data, nil
+}
+
+// deliver adds the lines that came since the last time, and lets the check
+// believe that an Agent delivered them, which no healthy one fails to do.
+func (d *Data) deliver(folder string, seen map[string]bool, now time.Time) error {
 	spool, err := Spooled(agent.Base(folder), 1<<20)
 	if err != nil {
-		return Data{}, err
+		return err
 	}
-	data.Lines = spool.Lines
-	return data, nil
+	for _, l := range spool.Lines {
+		if text := string(l.Text); !seen[text] {
+			seen[text] = true
+			d.Lines = append(d.Lines, l)
+		}
+	}
+	registry := agent.Registry{Files: map[string]agent.RegistryEntry{}}
+	for _, f := range spool.Files {
+		info, err := os.Stat(f)
+		if err != nil {
+			return fmt.Errorf("look at a file of the spool: %w", err)
+		}
+		registry.Files[f] = agent.RegistryEntry{Offset: info.Size(), LastUpdated: now}
+	}
+	if err := agent.WriteRegistry(filepath.Join(folder, agent.RegistryName), registry); err != nil {
+		return fmt.Errorf("write the simulated Agent's registry: %w", err)
+	}
+	return nil
 }
 
 // records are what happens between two moments, by product, oldest first.

@@ -16,9 +16,9 @@ import (
 // Spool is what lies on the disk.
 type Spool struct {
 	Lines []Line
-	// Files were read; Left is true where older ones were not, because there
-	// were lines enough.
-	Files int
+	// Files are the paths of those that were read; Left is true where older lines
+	// were not, because there were enough.
+	Files []string
 	Left  bool
 }
 
@@ -60,7 +60,7 @@ func Spooled(base string, most int) (Spool, error) {
 		if err != nil {
 			return Spool{}, err
 		}
-		out.Files++
+		out.Files = append(out.Files, p)
 		slices.Reverse(lines) // the newest are at the end
 		if room := most - len(out.Lines); len(lines) > room {
 			lines, out.Left = lines[:room], true

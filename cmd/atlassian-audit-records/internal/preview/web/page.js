@@ -21,6 +21,7 @@
   const day = (s) => { const d = new Date(s * 1000); return months[d.getUTCMonth()] + " " + d.getUTCDate(); };
   const clock = (s) => { const d = new Date(s * 1000); return pad(d.getUTCHours()) + ":" + pad(d.getUTCMinutes()); };
   const number = (n) => (Math.round(n * 100) / 100).toLocaleString("en-US");
+  const short = (v) => v >= 1e6 ? number(v / 1e6) + " M" : v >= 1e4 ? number(v / 1e3) + " k" : number(v);
   function duration(s) {
     if (s == null) return "";
     for (const [unit, name] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
@@ -119,7 +120,7 @@
           values: (_, splits) => splits.map((s) => s % 86400 === 0 ? day(s) : clock(s)) },
         { stroke: "#66708a", grid: { stroke: "#edf0f5", width: 1 }, ticks: { show: false }, size: w.seconds ? 58 : 44, gap: 4, font: "11px system-ui, DejaVu Sans, sans-serif",
           incrs: w.seconds ? [0.001, 0.01, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800, 2592000, 7776000] : undefined,
-          values: (_, splits) => splits.map((v) => w.seconds ? duration(v) : Number.isInteger(v) || v < 1 ? number(v) : "") },
+          values: (_, splits) => splits.map((v) => w.seconds ? duration(v) : short(v)) },
       ],
       series: [{}, ...series],
       hooks: {
