@@ -90,7 +90,7 @@ cover: # statement coverage, each package by all tests
 
 check: test test-models lint cross demo # all that a change has to pass
 
-nightly: race fuzz properties # what is too long for every change
+nightly: race test-preview fuzz properties # what is too long for every change
 
 fuzz: # every fuzz target there is, FUZZTIME each
 	FUZZTIME=$(FUZZTIME) tools/fuzz.sh
