@@ -39,6 +39,7 @@ func commands() []func(stdio) *cobra.Command {
 		newSetupCommand,
 		newAuthorizeCommand,
 		newDiagnoseCommand,
+		newAssetsCommand,
 		newSimulateCommand,
 		newDemoCommand,
 		newPreviewCommand,
@@ -95,10 +96,12 @@ func newRootCommand(io stdio, started *bool) *cobra.Command {
 	root.SetErr(io.err)
 	for _, construct := range commands() {
 		c := construct(io)
-		if inner := c.RunE; inner != nil {
-			c.RunE = func(cmd *cobra.Command, args []string) error {
-				*started = true
-				return inner(cmd, args)
+		for _, one := range append([]*cobra.Command{c}, c.Commands()...) {
+			if inner := one.RunE; inner != nil {
+				one.RunE = func(cmd *cobra.Command, args []string) error {
+					*started = true
+					return inner(cmd, args)
+				}
 			}
 		}
 		root.AddCommand(c)

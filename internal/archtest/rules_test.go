@@ -93,6 +93,9 @@ var rooms = map[string]room{
 		imports: []string{"pkg/audit"},
 		why:     "it holds what we know of the Agent, and would be the same for any other check",
 	},
+	"pkg/datadog": {
+		why: "it installs whatever assets it is handed, in an organisation that knows nothing of collecting",
+	},
 	"check": {
 		imports: []string{"pkg/audit", "pkg/collect", "pkg/atlassian", "pkg/auth", "pkg/state", "pkg/spool", "pkg/agent"},
 		why:     "it wires the rooms together; commands and the simulated Atlassian stand outside of it",
@@ -103,7 +106,7 @@ var rooms = map[string]room{
 	"cmd/atlassian-audit-records": {
 		imports: []string{
 			"check", "pkg/audit", "pkg/collect", "pkg/atlassian", "pkg/auth", "pkg/state", "pkg/spool", "pkg/agent",
-			"pkg/atlassian/atlassiantest", "pkg/agent/agenttest", "assets", "internal/assettest",
+			"pkg/atlassian/atlassiantest", "pkg/agent/agenttest", "pkg/datadog", "assets", "internal/assettest",
 		},
 		why: "commands come last: nothing is built on them",
 	},
@@ -145,6 +148,10 @@ var owners = map[string]owner{
 	"github.com/spf13/cobra": {
 		rooms: []string{"cmd/atlassian-audit-records"},
 		why:   "commands are thin: what a test would want lies below them",
+	},
+	"github.com/DataDog/datadog-api-client-go/v2": {
+		rooms: []string{"pkg/datadog"},
+		why:   "one room speaks to Datadog's API, and what collects stays without it",
 	},
 	"github.com/cenkalti/backoff/v5": {
 		rooms: []string{"pkg/atlassian"},

@@ -166,7 +166,7 @@ func Draw(data Data, o Options) (Page, error) {
 	if left.unreadable > 0 {
 		page.Notes = append(page.Notes, fmt.Sprintf("Lines that are none of the check's, and not shown: %d.", left.unreadable))
 	}
-	names, err := fs.Glob(assets.Dashboards, "dashboards/*.json")
+	names, err := fs.Glob(assets.Files, "dashboards/*.json")
 	if err != nil {
 		return Page{}, fmt.Errorf("list the dashboards: %w", err)
 	}
@@ -175,7 +175,7 @@ func Draw(data Data, o Options) (Page, error) {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 	})
 	for _, name := range names {
-		text, err := assets.Dashboards.ReadFile(name)
+		text, err := assets.Files.ReadFile(name)
 		if err != nil {
 			return Page{}, fmt.Errorf("read %s: %w", path.Base(name), err)
 		}

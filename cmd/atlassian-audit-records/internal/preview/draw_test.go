@@ -145,13 +145,13 @@ func TestGroupsAreCutAsTheirLimitsSay(t *testing.T) {
 func TestEveryTileOfTheMadeUpWeek(t *testing.T) {
 	t.Parallel()
 	page := madeUpPage(t, t.TempDir())
-	names, err := fs.Glob(assets.Dashboards, "dashboards/*.json")
+	names, err := fs.Glob(assets.Files, "dashboards/*.json")
 	if err != nil || len(names) != len(page.Dashboards) {
 		t.Fatalf("%d dashboards of %d (%v)", len(page.Dashboards), len(names), err)
 	}
 	tiles, want := 0, 0
 	for _, name := range names {
-		text, err := assets.Dashboards.ReadFile(name)
+		text, err := assets.Files.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -90,7 +90,7 @@ func network(ip string) string {
 }
 
 func pipelines() ([]*assettest.Pipeline, error) {
-	names, err := fs.Glob(assets.Pipelines, "logs/*.yaml")
+	names, err := fs.Glob(assets.Files, "logs/*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("list the pipelines: %w", err)
 	}
@@ -99,7 +99,7 @@ func pipelines() ([]*assettest.Pipeline, error) {
 		if strings.HasSuffix(name, "_tests.yaml") {
 			continue
 		}
-		text, err := assets.Pipelines.ReadFile(name)
+		text, err := assets.Files.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", path.Base(name), err)
 		}
