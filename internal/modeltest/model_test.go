@@ -14,14 +14,14 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-const assets = "../../assets"
+const folder = "../../assets"
 
 // files are those below a folder of assets that end like that.
-func files(t *testing.T, folder, ext string) map[string][]byte {
+func files(t *testing.T, kind, ext string) map[string][]byte {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(assets, folder, "*"+ext))
+	paths, err := filepath.Glob(filepath.Join(folder, kind, "*"+ext))
 	if err != nil || len(paths) == 0 {
-		t.Fatalf("there is no %s in %s (%v)", ext, folder, err)
+		t.Fatalf("there is no %s in %s (%v)", ext, kind, err)
 	}
 	out := map[string][]byte{}
 	for _, p := range paths {

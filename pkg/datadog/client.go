@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/DataDog/datadog-api-client-go/v2/api/datadog"
@@ -59,7 +60,13 @@ type OptionError struct{ reason string }
 
 func (e *OptionError) Error() string { return e.reason }
 
-var siteName = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
+// pattern is compiled when it is needed: every run of the check is a process of
+// its own, and needs none of this.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
+
+var siteName = pattern(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
 
 // NewClient returns a client, or an *OptionError. It makes no request.
 func NewClient(o Options) (*Client, error) {
@@ -109,7 +116,7 @@ func address(cfg *datadog.Configuration, o Options) (string, error) {
 		if site == "" {
 			site = "datadoghq.com"
 		}
-		if !siteName.MatchString(site) {
+		if !siteName().MatchString(site) {
 			return "", &OptionError{fmt.Sprintf("DD_SITE is %q: it is a name like datadoghq.com or datadoghq.eu, without https:// and app.", site)}
 		}
 		base, err := cfg.ServerURL(anySite, map[string]string{"site": site})

@@ -92,11 +92,11 @@ func TestAFailureInTheMiddle(t *testing.T) {
 }
 
 // TestALostAnswerMakesNothingTwice: the creation was carried out, and the answer
-// was a 502.
+// was a 502. Of rules, as Datadog itself refuses a monitor twice.
 func TestALostAnswerMakesNothingTwice(t *testing.T) {
 	t.Parallel()
 	o := newOrg(t)
-	plan := o.plan(t, datadog.Monitors)
+	plan := o.plan(t, datadog.Rules)
 	lost := false
 	o.SetFault(func(method, _ string, _ int) datadogtest.Fault {
 		if method == http.MethodPost && !lost {
@@ -106,9 +106,9 @@ func TestALostAnswerMakesNothingTwice(t *testing.T) {
 		return datadogtest.Fault{}
 	})
 	o.apply(t, plan)
-	o.install(t, datadog.Monitors)
-	if n, want := len(o.All(datadogtest.Monitors)), len(load(t, datadog.Monitors)); n != want {
-		t.Errorf("%d monitors, want %d", n, want)
+	o.install(t, datadog.Rules)
+	if n, want := len(o.All(datadogtest.Rules)), 1+len(load(t, datadog.Rules)); n != want { // one was there
+		t.Errorf("%d rules, want %d", n, want)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -18,8 +17,8 @@ const (
 )
 
 var (
-	described = regexp.MustCompile(`Managed by ` + owner + ` \(([A-Za-z0-9_-]+-[0-9a-f]{8})\)`)
-	sealed    = regexp.MustCompile(`^([A-Za-z0-9_-]+)-([0-9a-f]{8})$`)
+	described = pattern(`Managed by ` + owner + ` \(([A-Za-z0-9_-]+-[0-9a-f]{8})\)`)
+	sealed    = pattern(`^([A-Za-z0-9_-]+)-([0-9a-f]{8})$`)
 )
 
 // seal is of the title: what bears a mark under another title is a copy, or
@@ -45,7 +44,7 @@ func mark(k Kind, body map[string]any, name string) {
 func markOf(k Kind, t thing) (name string, own, ok bool) {
 	var of string
 	if k == Dashboards {
-		if m := described.FindStringSubmatch(text(t.body["description"])); m != nil {
+		if m := described().FindStringSubmatch(text(t.body["description"])); m != nil {
 			of = m[1]
 		}
 	} else {
@@ -61,7 +60,7 @@ func markOf(k Kind, t thing) (name string, own, ok bool) {
 			return "", false, false
 		}
 	}
-	m := sealed.FindStringSubmatch(of)
+	m := sealed().FindStringSubmatch(of)
 	if m == nil {
 		return "", false, false
 	}

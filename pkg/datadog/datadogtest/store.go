@@ -114,7 +114,7 @@ func (s *Server) made(kind string, body map[string]any) map[string]any {
 	case Monitors:
 		body["id"], body["created"], body["modified"], body["org_id"] = n, stamp, stamp, json.Number("2")
 		body["created_at"] = json.Number(fmt.Sprint(now.UnixMilli()))
-		body["creator"] = map[string]any{"name": "Some Body", "handle": "somebody@example.com", "email": "somebody@example.com", "id": json.Number("5")}
+		body["creator"] = map[string]any{"name": "Some Body", "handle": "somebody@example.com", "email": "somebody@example.com"}
 		body["overall_state"], body["deleted"] = "No Data", nil
 		if body["type"] == "query alert" { // the two are one, and which is shown is the server's choice
 			body["type"] = "metric alert"
