@@ -248,7 +248,9 @@ func (l *LogFiles) find(ctx context.Context, files []*logFile, q audit.Query) ([
 	}
 	for i := len(files) - 1; i >= 0; i-- {
 		f := files[i]
-		if f.info.ModTime().UnixMilli() < q.From-logTouched {
+		// The newest is always looked at: some file systems tell its date only when it
+		// is closed (NTFS, and such as are shared over a network).
+		if !f.last && f.info.ModTime().UnixMilli() < q.From-logTouched {
 			continue
 		}
 		before := false

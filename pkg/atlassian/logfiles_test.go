@@ -295,6 +295,18 @@ func TestOldFilesAreNotOpenedForTheLiveEdge(t *testing.T) {
 	n.want(all(), "b", "a")
 }
 
+func TestTheNewestFileIsReadWhateverItsDate(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.write("20260102.00000.audit.log", event("a", 86400))
+	n.write("20260103.00000.audit.log", event("b", 2*86400), event("c", 2*86400+50_000))
+	// It is still open, and the file system has not noted what was written to it since.
+	if err := os.Chtimes(filepath.Join(n.dir, "20260103.00000.audit.log"), logStart, logStart.Add(48*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	n.want(audit.Query{From: logStart.Add(48*time.Hour).UnixMilli() + 49_000_000}, "c")
+}
+
 func TestFilesThatCannotBeReadAreTold(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
