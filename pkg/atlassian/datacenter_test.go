@@ -164,8 +164,13 @@ func TestWhereThereIsNoAuditLogTheBaseURLIsNamed(t *testing.T) {
 
 // search is the event of a search.
 func search(author string, ms int64, results string) *audit.Record {
-	raw := fmt.Sprintf(`{"timestamp":%q,"author":{"id":"1","name":%q},"type":{"actionI18nKey":"atlassian.audit.event.action.audit.search"},`+
-		`"extraAttributes":[{"nameI18nKey":"atlassian.audit.event.attribute.results","value":%q}]}`, time.UnixMilli(ms).UTC().Format(jiraTime), author, results)
+	return searchAt("", author, ms, results)
+}
+
+// searchAt has the address of the author's profile page too.
+func searchAt(uri, author string, ms int64, results string) *audit.Record {
+	raw := fmt.Sprintf(`{"timestamp":%q,"author":{"id":"1","name":%q,"uri":%q},"type":{"actionI18nKey":"atlassian.audit.event.action.audit.search"},`+
+		`"extraAttributes":[{"nameI18nKey":"atlassian.audit.event.attribute.results","value":%q}]}`, time.UnixMilli(ms).UTC().Format(jiraTime), author, uri, results)
 	r := decodeLine([]byte(raw))
 	return &r
 }
@@ -188,6 +193,9 @@ func TestASearchIsOursOnlyWhereOneOfOurQuestionsAccountsForIt(t *testing.T) {
 		"the clocks differ a little":                {asked: []audit.Asked{asked}, events: []*audit.Record{search("audit", first+4_000, "50")}, want: "o"},
 		"by another account":                        {asked: []audit.Asked{asked}, account: "audit", events: []*audit.Record{search("mallory", first+200, "50")}, want: "-"},
 		"by the account in capitals":                {asked: []audit.Asked{asked}, account: "audit", events: []*audit.Record{search("Audit", first+200, "50")}, want: "o"},
+		"by the account under another name":         {asked: []audit.Asked{asked}, account: "audit", events: []*audit.Record{searchAt("http://jira/secure/ViewProfile.jspa?name=audit", "Audit Collector", first+200, "50")}, want: "o"},
+		"by the account, in Confluence":             {asked: []audit.Asked{asked}, account: "a b", events: []*audit.Record{searchAt("http://wiki/admin/users/viewuser.action?username=a+b", "Audit Collector", first+200, "50")}, want: "o"},
+		"by somebody who calls himself so":          {asked: []audit.Asked{asked}, account: "audit", events: []*audit.Record{searchAt("http://jira/secure/ViewProfile.jspa?name=mallory", "audit", first+200, "50")}, want: "-"},
 		"no answer came":                            {asked: []audit.Asked{{At: first, Until: first + 30_000, Count: -1}}, events: []*audit.Record{search("audit", first+200, "50")}, want: "o"},
 		"the better of two questions accounts":      {asked: []audit.Asked{{At: first, Until: first + 30_000, Count: -1}, asked}, events: []*audit.Record{search("audit", first+200, "50"), search("audit", first+300, "7")}, want: "oo"},
 		"nothing says how many":                     {asked: []audit.Asked{asked}, events: []*audit.Record{search("audit", first+200, "")}, want: "o"},

@@ -2,7 +2,9 @@ package atlassian
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,18 +133,16 @@ func (s *searches) own(r *audit.Record) bool {
 		return false
 	}
 	var e struct {
-		Author struct {
-			Name string `json:"name"`
-		} `json:"author"`
-		Type       searchType `json:"type"`
-		File       searchType `json:"auditType"`
+		Author     searchAuthor `json:"author"`
+		Type       searchType   `json:"type"`
+		File       searchType   `json:"auditType"`
 		Attributes []struct {
 			Key   string          `json:"nameI18nKey"`
 			Value json.RawMessage `json:"value"`
 		} `json:"extraAttributes"`
 	}
 	if json.Unmarshal(r.Raw, &e) != nil || e.Type.Action != searchKey && e.File.Action != searchKey ||
-		s.account != "" && !strings.EqualFold(s.account, e.Author.Name) {
+		s.account != "" && !e.Author.is(s.account) {
 		return false
 	}
 	found := -1
@@ -171,6 +171,23 @@ func (s *searches) own(r *audit.Record) bool {
 	}
 	best.Record = r.Keys.Fingerprint
 	return true
+}
+
+// searchAuthor is who searched. Whether the name is the user name or the one that
+// people read, and choose, is not documented; the address of the profile page
+// has the user name (observed), and then it alone counts.
+type searchAuthor struct {
+	Name string `json:"name"`
+	URI  string `json:"uri"`
+}
+
+func (a searchAuthor) is(account string) bool {
+	name := a.Name
+	if u, err := url.Parse(a.URI); err == nil {
+		q := u.Query()
+		name = cmp.Or(q.Get("name"), q.Get("username"), name)
+	}
+	return strings.EqualFold(account, name)
 }
 
 type searchType struct {
