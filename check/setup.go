@@ -22,14 +22,16 @@ type Answers struct {
 	// Organization is an organisation's id, in its place.
 	Site         string
 	Organization string
-	// DataCenter is true for a Data Center.
-	DataCenter bool
-	Products   []audit.Product
-	Type       AuthType
-	Email      string
-	Username   string
-	ClientID   string
-	Secret     auth.Secret
+	// DataCenter is true for a Data Center. AuditLogPath is the folder of its audit
+	// log files, which are read without a credential; empty for the API.
+	DataCenter   bool
+	AuditLogPath string
+	Products     []audit.Product
+	Type         AuthType
+	Email        string
+	Username     string
+	ClientID     string
+	Secret       auth.Secret
 	// SecretHandle is what stands in the file in the secret's place, ENC[…];
 	// SecretFile is the path of a file that the secret is put into. Both empty: the
 	// secret stands in the configuration.
@@ -69,7 +71,8 @@ type setupInstance struct {
 	Products     []audit.Product `yaml:"products,omitempty,flow"`
 	Gateway      string          `yaml:"gateway,omitempty"`
 	AuthServer   string          `yaml:"auth_server,omitempty"`
-	Auth         setupAuth       `yaml:"auth"`
+	AuditLogPath string          `yaml:"audit_log_path,omitempty"`
+	Auth         *setupAuth      `yaml:"auth,omitempty"`
 	Interval     int             `yaml:"min_collection_interval"`
 }
 
@@ -114,7 +117,7 @@ func (a Answers) YAML(followed []string) ([]byte, error) { return a.yaml(followe
 func (a Answers) yaml(followed []string, inline bool) ([]byte, error) {
 	in := setupInstance{
 		Organization: a.Organization, Site: a.Site, Products: a.Products, Gateway: a.Gateway, AuthServer: a.AuthServer,
-		Auth: setupAuth{Type: a.Type, Email: a.Email, Username: a.Username, ClientID: a.ClientID}, Interval: setupInterval,
+		Auth: &setupAuth{Type: a.Type, Email: a.Email, Username: a.Username, ClientID: a.ClientID}, Interval: setupInterval,
 	}
 	if a.DataCenter {
 		in.Deployment = string(DataCenter)
@@ -147,6 +150,9 @@ func (a Answers) yaml(followed []string, inline bool) ([]byte, error) {
 		in.Auth.PersonalAccessToken = secret
 	case "organization_api_key":
 		in.Auth.OrganizationAPIKey = secret
+	}
+	if a.AuditLogPath != "" {
+		in.AuditLogPath, in.Auth = a.AuditLogPath, nil
 	}
 	file := struct {
 		Init      map[string]string `yaml:"init_config"`

@@ -28,6 +28,7 @@ type InstanceStatus struct {
 
 // CredentialStatus is how an instance signs in.
 type CredentialStatus struct {
+	// Type is empty where audit log files are read, which takes none.
 	Type AuthType `json:"type"`
 	// Kind is what was found out about an API token: "classic", or "scoped" for
 	// one that works through the gateway only; empty where nothing was yet.

@@ -30,6 +30,7 @@ type setupFlags struct {
 	email, username, clientID   string
 	secretFile, secretEnv       string
 	secretHandle, expires       string
+	auditLogPath                string
 	gateway, authServer         string
 	force, untested             bool
 	runPathGiven, productsGiven bool
@@ -48,6 +49,8 @@ func newSetupCommand(io stdio) *cobra.Command {
 			"read from a file (--secret-file, mode 0600) or an environment variable (--secret-env).\n" +
 			"A client secret or an organisation's key is put into a file of its own beside conf.yaml; with --secret-handle 'ENC[…]'\n" +
 			"that handle is written in its place, and the secret nowhere.\n\n" +
+			"With --audit-log-path the audit log files of a Data Center node are read in place of its API: no\n" +
+			"credential is asked for, and nothing is asked of the site.\n\n" +
 			"Exit status: 0 the file is written, 1 it is not, 2 wrong use.",
 		Example: "  sudo " + program + " setup\n" +
 			"  sudo " + program + " setup --site example.atlassian.net --products jira,confluence \\\n" +
@@ -79,6 +82,7 @@ func newSetupCommand(io stdio) *cobra.Command {
 	flags.StringVar(&f.secretEnv, "secret-env", "", "the name of an environment variable that holds it")
 	flags.StringVar(&f.secretHandle, "secret-handle", "", "what to write in its place: a handle of the Agent's secret management, ENC[name]")
 	flags.StringVar(&f.expires, "expires", "", "the day on which the credential ends, like 2027-03-01; the check reminds of it 30 days before")
+	flags.StringVar(&f.auditLogPath, "audit-log-path", "", "on a Data Center node, the folder of its audit log files, to be read in place of the API")
 	flags.StringVar(&f.gateway, "gateway", "", "another gateway than Atlassian's, as in Atlassian Government Cloud")
 	flags.StringVar(&f.authServer, "auth-server", "", "another authorisation server than Atlassian's")
 	flags.BoolVar(&f.force, "force", false, "replace a configuration that is there, and keep it beside the new one")
@@ -98,7 +102,11 @@ func (f *setupFlags) check(command string) error {
 		return wrong("--site and --organization are two configurations: run it once for each")
 	case f.deployment != "" && f.deployment != "cloud" && f.deployment != "data_center":
 		return wrong("--deployment must be cloud or data_center")
-	case f.untested && f.deployment == "" && f.organization == "":
+	case f.auditLogPath != "" && (f.organization != "" || f.deployment == "cloud"):
+		return wrong("--audit-log-path is for Data Center, whose nodes write audit log files")
+	case f.auditLogPath != "" && f.hasCredential():
+		return wrong("--audit-log-path reads files, which takes no credential: leave out --auth and what belongs to it")
+	case f.untested && f.deployment == "" && f.organization == "" && f.auditLogPath == "":
 		return wrong("--untested asks Atlassian nothing, so --deployment has to say what the site is")
 	case f.expires != "" && !isDay(f.expires):
 		return wrong("--expires must be a day, like 2027-03-01")
@@ -111,6 +119,11 @@ func (f *setupFlags) check(command string) error {
 	}
 	_, err := productsOf(f.products, command)
 	return err
+}
+
+// hasCredential reports whether a flag is about one.
+func (f *setupFlags) hasCredential() bool {
+	return f.kindGiven || f.email+f.username+f.clientID+f.secretFile+f.secretEnv+f.secretHandle+f.expires != ""
 }
 
 func isDay(text string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -50,6 +51,10 @@ func (f *setupFlags) ask(ctx context.Context, io stdio, ask *console, env check.
 		if err = f.askSite(ctx, io, ask, env, &a); err != nil {
 			return a, err
 		}
+	}
+	if f.auditLogPath != "" {
+		a.AuditLogPath, err = filepath.Abs(f.auditLogPath)
+		return a, err
 	}
 	if err = f.askKind(ctx, io, ask, &a); err != nil {
 		return a, err
@@ -122,8 +127,8 @@ func (f *setupFlags) askSite(ctx context.Context, io stdio, ask *console, env ch
 
 func (f *setupFlags) detect(ctx context.Context, io stdio, env check.Env, site string, a *check.Answers) error {
 	a.Site = site
-	if f.deployment != "" {
-		a.DataCenter = f.deployment == "data_center"
+	if f.deployment != "" || f.auditLogPath != "" {
+		a.DataCenter = f.deployment != "cloud"
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, setupLimit)

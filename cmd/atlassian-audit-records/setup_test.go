@@ -356,6 +356,12 @@ func TestSetupWritesNothingThatDoesNotWork(t *testing.T) {
 			[]string{"Error: --secret-handle must be written ENC[name]; where it is the secret itself, others can see it now: revoke it\n"}},
 		{"both a site and an organisation", nil, func(*testing.T, *site) []string { return []string{"--site", "x", "--organization", "y"} }, 2, []string{"Error: --site and --organization are two configurations"}},
 		{"a kind that there is not", nil, func(*testing.T, *site) []string { return []string{"--auth", "password"} }, 2, []string{"Error: there is no credential of the kind \"password\"\n"}},
+		{"files of an organisation", nil, func(*testing.T, *site) []string { return []string{"--organization", "y", "--audit-log-path", "/x"} }, 2, []string{"Error: --audit-log-path is for Data Center"}},
+		{"files of a Cloud site", nil, func(*testing.T, *site) []string { return []string{"--deployment", "cloud", "--audit-log-path", "/x"} }, 2, []string{"Error: --audit-log-path is for Data Center"}},
+		{"files and a credential", nil, func(*testing.T, *site) []string { return []string{"--auth", "basic", "--audit-log-path", "/x"} }, 2, []string{"Error: --audit-log-path reads files, which takes no credential"}},
+		{"files that are not there", nil, func(t *testing.T, s *site) []string {
+			return []string{"--site", s.url, "--products", "jira", "--audit-log-path", filepath.Join(t.TempDir(), "log")}
+		}, 1, []string{"the folder of the audit log files is not there", "(audit_log_files)"}},
 		{"untested, and nobody says what it is", nil, func(*testing.T, *site) []string { return []string{"--untested"} }, 2, []string{"Error: --untested asks Atlassian nothing"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -412,6 +418,37 @@ func TestSetupOfDataCenter(t *testing.T) {
 				t.Errorf("check: %+v, %d lines", got, lines(t, s.run))
 			}
 		})
+	}
+}
+
+// TestSetupOfAuditLogFiles: nothing is asked of the site, and status asks for no
+// credential's end afterwards.
+func TestSetupOfAuditLogFiles(t *testing.T) {
+	t.Parallel()
+	s, logs := dataCenterSite(t), t.TempDir()
+	s.server.LogTo(atlassiantest.Confluence, logs, 10_000)
+	s.server.AddBurst(atlassiantest.Confluence, 5, time.Now().Add(-time.Minute))
+	conf, args := s.setup("--site", s.url+"/confluence", "--products", "confluence", "--audit-log-path", logs)
+	args = slices.Delete(args, 5, 9) // it has neither gateway nor authorisation server
+	got := start(t, "", args...)
+	if got.Status != 0 || got.Err != "" || !strings.Contains(got.Out, "confluence: read the newest audit record, of 20") {
+		t.Fatalf("outcome %+v", got)
+	}
+	want := "  - site: <URL>/confluence\n    deployment: data_center\n    products: [confluence]\n    audit_log_path: " + logs + "\n    min_collection_interval: 60\n"
+	if text := s.golden(conf); !strings.Contains(text, want) {
+		t.Errorf("the file is %s", text)
+	}
+	if got := start(t, "", "validate", "--conf", conf); got.Status != 0 || !strings.Contains(got.Out, " 0 warnings.") {
+		t.Errorf("validate: %+v", got)
+	}
+	if got := start(t, "", "check", "--conf", conf); got.Status != 0 || lines(t, s.run) != 5 {
+		t.Errorf("check: %+v, %d lines", got, lines(t, s.run))
+	}
+	if got := start(t, "", "status", "--conf", conf); got.Status != 0 || !strings.Contains(got.Out, "\n  credential: none is needed: audit log files are read\n") {
+		t.Errorf("status: %+v", got)
+	}
+	if n := len(s.server.Requests()); n != 0 {
+		t.Errorf("%d requests", n)
 	}
 }
 

@@ -114,6 +114,9 @@ func (a statusAnswer) text() string {
 }
 
 func credentialText(c check.CredentialStatus) string {
+	if c.Type == "" {
+		return "none is needed: audit log files are read"
+	}
 	text := string(c.Type)
 	if c.Kind != "" {
 		text += " (" + c.Kind + ")"
