@@ -15,8 +15,8 @@ import (
 )
 
 // TestInstancesOfDifferentKindsStandSideBySide runs a Cloud site, a Data Center
-// product by its API, another by its files, and one so old that it has the older
-// resource alone, from one conf.yaml.
+// product by its API, another by its files, one so old that it has the older
+// resource alone, and an organisation, from one conf.yaml.
 func TestInstancesOfDifferentKindsStandSideBySide(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -40,6 +40,8 @@ func TestInstancesOfDifferentKindsStandSideBySide(t *testing.T) {
 	old, oldURL := dataCenter(atlassiantest.DataCenter{Old: true})
 	old.Fill(20, 6*time.Hour)
 
+	s.server.Fill(25, 6*time.Hour, atlassiantest.Organization)
+
 	conf := s.conf("")
 	text, err := os.ReadFile(conf)
 	if err != nil {
@@ -54,6 +56,8 @@ func TestInstancesOfDifferentKindsStandSideBySide(t *testing.T) {
 	} {
 		text = fmt.Appendf(text, "  - site: %s\n    deployment: data_center\n    products: [%s]\n    %s\n", in.site, in.product, in.how)
 	}
+	text = fmt.Appendf(text, "  - organization: %s\n    gateway: %s\n    auth: {type: organization_api_key, organization_api_key: %s}\n",
+		atlassiantest.DefaultOrganizationID, s.url, atlassiantest.DefaultOrganizationKey)
 	if err := os.WriteFile(conf, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -85,11 +89,12 @@ func TestInstancesOfDifferentKindsStandSideBySide(t *testing.T) {
 	}
 	host := func(url string) string { return strings.TrimPrefix(url, "http://") }
 	want := []string{}
-	for _, n := range [][]int{{20, 20, 15, 15, 10}, {0, 0, 0, 0, 0}} {
+	for _, n := range [][]int{{20, 20, 15, 15, 10, 25}, {0, 0, 0, 0, 0, 0}} {
 		want = append(want,
 			fmt.Sprint("asked ", s.host, " jira ", n[0]), fmt.Sprint("asked ", s.host, " confluence ", n[1]),
 			fmt.Sprint("asked ", host(nowURL), "/jira jira ", n[2]), fmt.Sprint("read ", host(nowURL), "/confluence confluence ", n[3]),
-			fmt.Sprint("asked ", host(oldURL), "/jira jira ", n[4]))
+			fmt.Sprint("asked ", host(oldURL), "/jira jira ", n[4]),
+			fmt.Sprint("asked ", atlassiantest.DefaultOrganizationID, " organization ", n[5]))
 	}
 	if diff := cmp.Diff(want, runs); diff != "" {
 		t.Errorf("runs (-want +got):\n%s", diff)
@@ -97,7 +102,7 @@ func TestInstancesOfDifferentKindsStandSideBySide(t *testing.T) {
 
 	// Whose a line is, is on the line.
 	of := map[string]int{}
-	for _, source := range []string{"jira-audit-records", "confluence-audit-records"} {
+	for _, source := range []string{"jira-audit-records", "confluence-audit-records", "atlassian-event-logs"} {
 		paths, err := filepath.Glob(filepath.Join(s.run, "atlassian_audit_records", "spool", source, "*.jsonl"))
 		if err != nil {
 			t.Fatal(err)
@@ -120,20 +125,28 @@ func TestInstancesOfDifferentKindsStandSideBySide(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(map[string]int{
-		s.host + " jira site:" + s.host:                                            20,
-		s.host + " confluence site:" + s.host:                                      20,
-		host(nowURL) + " jira context_path:/jira,site:" + host(nowURL):             15,
-		host(nowURL) + " confluence context_path:/confluence,site:" + host(nowURL): 15,
-		host(oldURL) + " jira context_path:/jira,site:" + host(oldURL):             10,
+		s.host + " jira site:" + s.host:                                                                  20,
+		s.host + " confluence site:" + s.host:                                                            20,
+		host(nowURL) + " jira context_path:/jira,site:" + host(nowURL):                                   15,
+		host(nowURL) + " confluence context_path:/confluence,site:" + host(nowURL):                       15,
+		host(oldURL) + " jira context_path:/jira,site:" + host(oldURL):                                   10,
+		s.host + " organization organization:" + atlassiantest.DefaultOrganizationID + ",site:" + s.host: 25,
 	}, of); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 
 	status := start(t, "", "status", "--conf", conf, "--run-path", s.run)
-	for _, name := range []string{s.host, host(nowURL) + "/jira", host(nowURL) + "/confluence", host(oldURL) + "/jira"} {
-		if !strings.Contains(status.Out, name) {
+	diagnose := start(t, "", "diagnose", "--conf", conf, "--run-path", s.run)
+	for _, name := range []string{s.host, host(nowURL) + "/jira", host(nowURL) + "/confluence", host(oldURL) + "/jira", atlassiantest.DefaultOrganizationID} {
+		if !strings.Contains(status.Out, name+" (conf.yaml: instances[") {
 			t.Errorf("status says nothing of %s:\n%s", name, status.Out)
 		}
+		if !strings.Contains(diagnose.Out, "\n"+name+"\n") {
+			t.Errorf("diagnose says nothing of %s:\n%s", name, diagnose.Out)
+		}
+	}
+	if n := strings.Count(diagnose.Out, "[ok]   record: one was read\n"); n != 6 || strings.Contains(diagnose.Out, "simulated-") {
+		t.Errorf("diagnose read a record of %d products, want 6:\n%s", n, diagnose.Out)
 	}
 }
 
