@@ -192,6 +192,27 @@ func TestOurOwnSearchesAreLeftOutAndEverybodyElsesAreNot(t *testing.T) {
 	})
 }
 
+// TestASearchAtTheSameMomentIsNotTakenForOurs: somebody searches while we ask, and
+// finds as many records.
+func TestASearchAtTheSameMomentIsNotTakenForOurs(t *testing.T) {
+	t.Parallel()
+	inDataCenter(t, atlassiantest.DataCenter{}, func(t *testing.T, w *world, _ string) {
+		c := w.onDataCenter("https://products.example.com/jira", audit.Jira, "auth: "+personalAuth)
+		w.runWell(c)
+		asked := w.position(c, audit.Jira).Asked
+		for _, a := range asked {
+			w.server.AddSearch("jira", "mallory", "203.0.113.66", time.UnixMilli(a.Until+1000), a.Count)
+		}
+		for range 3 {
+			pass(time.Minute)
+			w.runWell(c)
+		}
+		if diff := cmp.Diff(map[string]int{"mallory from 203.0.113.66": len(asked)}, searches(w.lines(audit.Jira))); diff != "" || len(asked) == 0 {
+			t.Errorf("searches delivered (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestADataCenterWithoutRecordsOfSearchesIsNotRemindedOfThemForEver(t *testing.T) {
 	t.Parallel()
 	inDataCenter(t, atlassiantest.DataCenter{}, func(t *testing.T, w *world, _ string) {

@@ -225,6 +225,9 @@ func (s *DataCenter) send(ctx context.Context, path string, v url.Values, l layo
 		return audit.Page{}, err
 	}
 	s.lastBody = a.size
+	if a.user != "" {
+		s.signedIn = a.user
+	}
 	page.Date = a.date
 	return page, nil
 }

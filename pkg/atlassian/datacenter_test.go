@@ -181,6 +181,7 @@ func TestASearchIsOursOnlyWhereOneOfOurQuestionsAccountsForIt(t *testing.T) {
 	for name, row := range map[string]struct {
 		asked   []audit.Asked
 		account string
+		signed  string
 		events  []*audit.Record
 		want    string // o for ours, - for somebody else's
 	}{
@@ -196,6 +197,9 @@ func TestASearchIsOursOnlyWhereOneOfOurQuestionsAccountsForIt(t *testing.T) {
 		"by the account under another name":         {asked: []audit.Asked{asked}, account: "audit", events: []*audit.Record{searchAt("http://jira/secure/ViewProfile.jspa?name=audit", "Audit Collector", first+200, "50")}, want: "o"},
 		"by the account, in Confluence":             {asked: []audit.Asked{asked}, account: "a b", events: []*audit.Record{searchAt("http://wiki/admin/users/viewuser.action?username=a+b", "Audit Collector", first+200, "50")}, want: "o"},
 		"by somebody who calls himself so":          {asked: []audit.Asked{asked}, account: "audit", events: []*audit.Record{searchAt("http://jira/secure/ViewProfile.jspa?name=mallory", "audit", first+200, "50")}, want: "-"},
+		"a token's, by its account":                 {asked: []audit.Asked{asked}, signed: "audit", events: []*audit.Record{searchAt("http://jira/secure/ViewProfile.jspa?name=audit", "Audit Collector", first+200, "50")}, want: "o"},
+		"a token's, by another account":             {asked: []audit.Asked{asked}, signed: "audit", events: []*audit.Record{searchAt("http://jira/secure/ViewProfile.jspa?name=mallory", "audit", first+200, "50")}, want: "-"},
+		"a token's, where no page says whose":       {asked: []audit.Asked{asked}, signed: "audit", events: []*audit.Record{search("Audit Collector", first+200, "50")}, want: "o"},
 		"no answer came":                            {asked: []audit.Asked{{At: first, Until: first + 30_000, Count: -1}}, events: []*audit.Record{search("audit", first+200, "50")}, want: "o"},
 		"the better of two questions accounts":      {asked: []audit.Asked{{At: first, Until: first + 30_000, Count: -1}, asked}, events: []*audit.Record{search("audit", first+200, "50"), search("audit", first+300, "7")}, want: "oo"},
 		"nothing says how many":                     {asked: []audit.Asked{asked}, events: []*audit.Record{search("audit", first+200, "")}, want: "o"},
@@ -206,6 +210,7 @@ func TestASearchIsOursOnlyWhereOneOfOurQuestionsAccountsForIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSearches(row.account, row.asked, time.Now, time.Second)
+			s.signedIn = row.signed
 			got := ""
 			for _, e := range row.events {
 				if s.own(e) {

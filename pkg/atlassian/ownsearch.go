@@ -17,7 +17,7 @@ import (
 // Data Center writes an event of every search of its audit log, seconds after
 // it, so also of each question that is asked here: collecting would feed itself.
 // Searches by others are evidence, so one is only taken for our own when it is of
-// the account that asks (where that is known), happened while one of our
+// the account that asks (as far as that is known), happened while one of our
 // questions was under way, and found as many records as its answer held. Each
 // question accounts for one event. Whoever uses the same account elsewhere is
 // therefore seen, and in doubt an event of our own is delivered rather than one
@@ -45,6 +45,8 @@ const (
 type searches struct {
 	// account is the name of the account that asks, empty where it is not known.
 	account string
+	// signedIn is its name as the product told it; empty where it did not.
+	signedIn string
 	// now is the source's clock as far as it is known; timeout is how long a
 	// question may be under way.
 	now     func() time.Time
@@ -142,7 +144,7 @@ func (s *searches) own(r *audit.Record) bool {
 		} `json:"extraAttributes"`
 	}
 	if json.Unmarshal(r.Raw, &e) != nil || e.Type.Action != searchKey && e.File.Action != searchKey ||
-		s.account != "" && !e.Author.is(s.account) {
+		s.account != "" && !e.Author.is(s.account) || s.signedIn != "" && e.Author.isNot(s.signedIn) {
 		return false
 	}
 	found := -1
@@ -182,12 +184,23 @@ type searchAuthor struct {
 }
 
 func (a searchAuthor) is(account string) bool {
-	name := a.Name
-	if u, err := url.Parse(a.URI); err == nil {
-		q := u.Query()
-		name = cmp.Or(q.Get("name"), q.Get("username"), name)
+	return strings.EqualFold(account, cmp.Or(a.profile(), a.Name))
+}
+
+// isNot reports what is certain: the page is somebody else's.
+func (a searchAuthor) isNot(account string) bool {
+	name := a.profile()
+	return name != "" && !strings.EqualFold(account, name)
+}
+
+// profile is the user name in the address of the profile page.
+func (a searchAuthor) profile() string {
+	u, err := url.Parse(a.URI)
+	if err != nil {
+		return ""
 	}
-	return strings.EqualFold(account, name)
+	q := u.Query()
+	return cmp.Or(q.Get("name"), q.Get("username"))
 }
 
 type searchType struct {

@@ -58,6 +58,9 @@ type answer struct {
 	// date is the Date header, zero where there was none.
 	date time.Time
 	size int
+	// user is the user name by which Data Center knows who asked; empty where the
+	// answer does not say it.
+	user string
 }
 
 // do asks a question, and asks again a few times where that may help, never
@@ -126,7 +129,7 @@ func (c *Client) attempt(ctx context.Context, q question) (answer, *Error) {
 		return answer{}, c.judgeSilence(ctx, q, err)
 	}
 	defer resp.Body.Close()
-	a := answer{}
+	a := answer{user: userName(resp.Header)}
 	if resp.StatusCode != http.StatusProxyAuthRequired {
 		a.date = c.observe(resp.Header)
 	}
@@ -144,6 +147,19 @@ func (c *Client) attempt(ctx context.Context, q question) (answer, *Error) {
 	}
 	a.size = len(body)
 	return a, failure
+}
+
+// userName is the X-AUSERNAME header, which Data Center sends with every answer
+// (observed), percent-encoded where need be.
+func userName(h http.Header) string {
+	name := h.Get("X-AUSERNAME")
+	if plain, err := url.QueryUnescape(name); err == nil {
+		name = plain
+	}
+	if name == "anonymous" {
+		return ""
+	}
+	return name
 }
 
 // counting counts the requests that really go to the address asked for: a

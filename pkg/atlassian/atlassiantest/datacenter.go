@@ -266,7 +266,8 @@ func (s *Server) eventsReply(i RequestInfo) reply {
 	if st.quirks.SearchEvents {
 		st.pending = append(st.pending, pending{now.Add(st.quirks.WriteDelay), s.searchEvent(st, &p, now)})
 	}
-	return reply{status: http.StatusOK, list: &p, st: st, header: http.Header{"Content-Type": {"application/json"}}}
+	return reply{status: http.StatusOK, list: &p, st: st, header: http.Header{
+		"Content-Type": {"application/json"}, "X-Ausername": {url.QueryEscape(s.o.DataCenter.Username)}}} // every answer to a user has it
 }
 
 // behind is the part of a range of the index that lies behind a cursor.
