@@ -16,7 +16,7 @@ BENCHTIME ?= 1s
 export GOFLAGS += -buildvcs=false
 export PYTHONPYCACHEPREFIX := $(CURDIR)/bin/pycache
 
-.PHONY: preview-web preview-picture test-preview build build-collector build-sender tidy demo test test-go test-models test-python race lint cross bench cover check nightly fuzz properties clean
+.PHONY: preview-web preview-picture test-preview build build-collector build-sender tidy demo test test-go test-models test-python race lint cross bench cover check nightly conformance fuzz properties clean
 
 build: build-collector build-sender # the programs, static
 
@@ -90,7 +90,10 @@ cover: # statement coverage, each package by all tests
 
 check: test test-models lint cross demo # all that a change has to pass
 
-nightly: race test-preview fuzz properties # what is too long for every change
+nightly: race conformance test-preview fuzz properties # what is too long for every change
+
+conformance: # every row of the conformance suite for every kind of source, also for those that share most of their code
+	CONFORMANCE=all go test -timeout 60m ./pkg/collect
 
 fuzz: # every fuzz target there is, FUZZTIME each
 	FUZZTIME=$(FUZZTIME) tools/fuzz.sh

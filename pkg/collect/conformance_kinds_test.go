@@ -29,7 +29,7 @@ type kind struct {
 	// light: the kind shares its code with another one, which goes through
 	// everything. It goes through every test, but (where it is not quiet) a third of the rows of a table,
 	// another one for each kind, and a part of what is tried at each request or
-	// operation in turn.
+	// operation in turn; `make conformance` lets it go through all.
 	light bool
 	// quiet: nothing is asked over a network, so that no answer can be slow, false
 	// or missing.
@@ -42,9 +42,12 @@ type kind struct {
 	open func(ctx context.Context, s *site, p audit.Position) (opened, error)
 }
 
+// isLight tells whether the kind goes through a part only.
+func (k kind) isLight() bool { return k.light && os.Getenv("CONFORMANCE") != "all" }
+
 // stride is how far apart the requests and operations lie that are tried in turn.
 func (k kind) stride() int {
-	if k.light {
+	if k.isLight() {
 		return 5
 	}
 	return 1
@@ -53,7 +56,7 @@ func (k kind) stride() int {
 // takes tells whether the kind goes through the test of that name.
 func (k kind) takes(name string) bool {
 	_, row, isRow := strings.Cut(name, "/")
-	if !k.light || k.quiet || !isRow {
+	if !k.isLight() || k.quiet || !isRow {
 		return true
 	}
 	h := fnv.New32a()
