@@ -46,11 +46,13 @@ var alarms = map[string][]string{
 	"password-changed-from-many-addresses": {"jira password-changed-from-many-addresses"},
 	"permission-scheme-reverted":           {"jira permission-scheme-reverted"},
 	"project-access-changed":               {"jira project-access-changed"},
+	"promotion-then-password":              {"jira promotion-then-password"},
 	"public-link":                          {"confluence public-link"},
 	"restrictions-removed":                 {"confluence restrictions-removed"},
 	"site-exported":                        {"jira backup-created", "confluence site-exported"},
 	"space-exported":                       {"confluence space-exported", "organization app-then-export"},
 	"space-permissions-changed":            {"confluence space-permissions-opened"},
+	"workflow-scheme-copied":               {"jira workflow-scheme-copied"},
 	"webhook-created":                      {"jira webhook-created", "confluence webhook-created"},
 }
 

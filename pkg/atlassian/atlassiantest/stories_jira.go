@@ -57,6 +57,11 @@ func jiraStories() []Story {
 		tell("password-changed-from-many-addresses", "One password changes twice in half an hour, from two ends of the net.",
 			once(administrators[1].jira("User's password changed", "user management", user(administrators[1]))),
 			then(9*time.Minute, viaTor.jira("User's password changed", "user management", user(administrators[1])))),
+		tell("promotion-then-password", "A sleeping account is made an administrator, and gets a new password.",
+			once(intruder.jira("User added to group", "group management", group("jira-administrators-example"))),
+			then(3*time.Hour, intruder.jira("User's password changed", "user management", user(newcomer)))),
+		tell("workflow-scheme-copied", "A workflow without its approval stands beside the real one.",
+			once(engineers[2].jira("Workflow scheme copied", "workflows", jiraObject("SCHEME", "10061", "Copy of Release flows")))),
 		tell("mass-deletion", "Work vanishes by the dozen.",
 			every(7*time.Second, 40, func(i int) string {
 				return engineers[2].jira("Work item deleted", "work items", jiraObject("ISSUE", "", numbered("OPS", i)))
