@@ -137,7 +137,7 @@ func (c *Collector) land() error {
 	<-b.ended
 	c.flying = nil
 	if b.err != nil {
-		c.failed, c.gathered = b.err, nil
+		c.failed = b.err
 		return c.failed
 	}
 	c.durable = b.position
