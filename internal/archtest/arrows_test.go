@@ -204,7 +204,7 @@ func direct(name, key string, r room, imported string) []string {
 		to, target, _ := roomOf(ours)
 		switch {
 		case to == key:
-		case target.forTests && !strings.HasPrefix(name, "cmd/"):
+		case target.forTests && !r.forTests && !strings.HasPrefix(name, "cmd/"):
 			broken = append(broken, fmt.Sprintf("%s imports %s outside of a test: it would be part of the program", name, ours))
 		case !slices.Contains(r.imports, to):
 			broken = append(broken, fmt.Sprintf("%s imports %s: %s", name, ours, r.why))

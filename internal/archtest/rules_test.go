@@ -118,6 +118,12 @@ var rooms = map[string]room{
 			"would let one mistake cancel another",
 		forTests: true,
 	},
+	"internal/sourcetest": {
+		imports: []string{"pkg/audit", "pkg/collect", "pkg/atlassian", "pkg/atlassian/atlassiantest", "pkg/auth"},
+		why: "it opens the real client at a simulated site, and judges lines by what the site says; what it shared with the spool " +
+			"and the state that it judges would let one mistake cancel another",
+		forTests: true,
+	},
 	"internal/archtest": {
 		why: "it reads the code from outside",
 	},

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"atlassian_audit_records/internal/sourcetest"
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 	"atlassian_audit_records/pkg/audit"
 )
@@ -17,7 +18,7 @@ import (
 
 func organizationKind(t *testing.T) kind {
 	t.Helper()
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.product == audit.Organization })
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.Product == audit.Organization })
 	if i < 0 {
 		t.Fatal("the conformance suite lost the organisation's log")
 	}
@@ -132,7 +133,7 @@ func TestAnEventThatIsProcessedAgainIsKnown(t *testing.T) {
 		must(t, err)
 		for i := range 6 {
 			pass(time.Hour)
-			m.site.note()
+			m.site.Note()
 			m.site.Reprocess(i*7, i*7+1, i*7+2)
 			m.site.add(3, time.Second, 0)
 			runs(t, m, 1)
@@ -175,7 +176,7 @@ func TestAnEventThatIsProcessedLateComesWithItsOwnDate(t *testing.T) {
 				must(t, err)
 				late := 0
 				for _, l := range all {
-					if strings.Contains(string(l.text), `"late":true`) {
+					if strings.Contains(string(l.Text), `"late":true`) {
 						late++
 					}
 				}
@@ -256,7 +257,7 @@ func TestADeadCursorIsLeft(t *testing.T) {
 func TestTheRateLimitOfALogIsNotMet(t *testing.T) {
 	t.Parallel()
 	inLog(t, func(t *testing.T, m *machine) {
-		m.site.kind.open = openOrganizationPaced
+		m.asker.PerSecond = sourcetest.Paced
 		m.site.SetLimits(atlassiantest.Limits{PerMinute: 50})
 		m.budget = 7500 * time.Millisecond // half of the Agent's 15 s
 		m.o.PageSize = 5

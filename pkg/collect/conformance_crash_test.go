@@ -131,16 +131,16 @@ func TestTheStateIsLost(t *testing.T) {
 				must(t, m.reconcile())
 				l, err := m.audit()
 				must(t, err)
-				if l.lost+l.changed+l.foreign+l.misdated > 0 {
-					t.Fatal(l.err())
+				if l.Lost+l.Changed+l.Foreign+l.Misdated > 0 {
+					t.Fatal(l.Err())
 				}
 				fresh := newMachine(m.site, t.TempDir())
 				_, err = fresh.settle()
 				must(t, err)
 				theirs, err := fresh.audit()
 				must(t, err)
-				for name, ids := range theirs.ids {
-					for _, id := range l.ids[name] {
+				for name, ids := range theirs.IDs {
+					for _, id := range l.IDs[name] {
 						if !slices.Contains(ids, id) {
 							t.Errorf("%.100s is called %s now, and on another machine %q", name, id, ids)
 						}

@@ -92,7 +92,7 @@ func TestEveryFaultAtEveryPage(t *testing.T) {
 						var err error
 						struck, err = strike(m, f, k, times)
 						if err != nil {
-							t.Errorf("%s: %d times from request %d on: %v", source.name, times, k, err)
+							t.Errorf("%s: %d times from request %d on: %v", source.Name, times, k, err)
 						}
 					})
 					if !struck {
@@ -131,8 +131,8 @@ func strike(m *machine, f fault, k, times int) (struck bool, err error) {
 	switch {
 	case err != nil:
 		return struck, err
-	case l.lost > 0, !f.alters && l.repeated+l.sameID > 0:
-		return struck, l.err()
+	case l.Lost > 0, !f.alters && l.Repeated+l.SameID > 0:
+		return struck, l.Err()
 	}
 	return struck, nil
 }
@@ -262,10 +262,10 @@ func eachOperation(t *testing.T, fail func(*machine, operation) error, back func
 				m, err := back(t, m)
 				must(t, err)
 				if _, err := m.settle(); err != nil {
-					t.Fatalf("%s: operation %d: %v", k.name, n, err)
+					t.Fatalf("%s: operation %d: %v", k.Name, n, err)
 				}
 				if err := m.exactly(); err != nil {
-					t.Errorf("%s: operation %d: %v", k.name, n, err)
+					t.Errorf("%s: operation %d: %v", k.Name, n, err)
 				}
 			})
 			if !reached {

@@ -3,7 +3,6 @@ package collect_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,11 +10,11 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"atlassian_audit_records/internal/sourcetest"
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 	"atlassian_audit_records/pkg/audit"
 	"atlassian_audit_records/pkg/collect"
@@ -43,39 +42,24 @@ var usual = collect.Options{
 	Tags:              []string{"env:test"},
 }
 
-// site is one product of a simulated site.
+// site is one product of a simulated site, as the rows speak of it.
 type site struct {
-	*atlassiantest.Server
-	kind
-	// forms are all the ways in which a record with a key was ever served.
-	forms map[string][]string
-	// first is how a record without a key was served first, and twin the same by
-	// each of the ways in which it ever was.
-	first map[int]string
-	twin  map[string]string
-	// known are the forms of texts.
-	known map[string]string
+	*sourcetest.Site
+	product audit.Product
+	quiet   bool
 }
 
 func newSite(k kind, seed uint64) *site {
-	return &site{
-		Server: k.server(seed),
-		kind:   k,
-		forms:  map[string][]string{},
-		first:  map[int]string{},
-		twin:   map[string]string{},
-		known:  map[string]string{},
+	s, err := sourcetest.NewSite(k.Kind, seed, filesRoot)
+	if err != nil {
+		panic(err)
 	}
+	return &site{s, k.Product, k.Quiet}
 }
 
 // add stores n different records, each dated apart after the one before it, the
 // last one ago.
-func (s *site) add(n int, apart, ago time.Duration) {
-	last := time.Now().Add(-ago)
-	for i := range n {
-		s.AddBurst(string(s.product), 1, last.Add(-apart*time.Duration(n-1-i)))
-	}
-}
+func (s *site) add(n int, apart, ago time.Duration) { s.AddApart(n, apart, ago) }
 
 // burst stores n different records of one millisecond.
 func (s *site) burst(n int, ago time.Duration) {
@@ -86,40 +70,17 @@ func (s *site) twins(n int, ago time.Duration) {
 	s.AddTwins(string(s.product), n, time.Now().Add(-ago))
 }
 
-func (s *site) quirks(change func(*atlassiantest.Quirks)) {
-	s.note()
-	s.UpdateQuirks(string(s.product), change)
-}
+func (s *site) quirks(change func(*atlassiantest.Quirks)) { s.Change(change) }
 
-// rename changes every person's name.
-func (s *site) rename(to string) {
-	s.note()
-	for account := range s.Accounts(string(s.product)) {
-		s.Rename(account, to+" "+account)
-	}
-}
-
-// note remembers how the records are served now.
-func (s *site) note() {
-	s.Each(string(s.product), func(r atlassiantest.Stored) bool {
-		f := s.form(s.raw(r))
-		if r.Key == "" {
-			if s.first[r.Seq] == "" {
-				s.first[r.Seq] = f
-			}
-			s.twin[f] = s.first[r.Seq]
-		} else if !slices.Contains(s.forms[r.Key], f) {
-			s.forms[r.Key] = append(s.forms[r.Key], f)
-		}
-		return true
-	})
-}
+func (s *site) rename(to string) { s.RenameAll(to) }
 
 // machine is a machine on which the check runs: its disk, its state, and how it
 // is configured.
 type machine struct {
 	site *site
 	o    collect.Options
+	// asker is how the source is asked.
+	asker sourcetest.Asker
 	// budget is how long a run may go on.
 	budget time.Duration
 	disk   *spooltest.MemFS
@@ -187,7 +148,7 @@ func (m *machine) run() (out outcome, err error) {
 	if err != nil {
 		return out, err
 	}
-	at, err := m.site.open(ctx, m.site, position)
+	at, err := m.site.Open(ctx, m.site.Site, position, m.asker)
 	if err != nil {
 		return out, err
 	}
@@ -196,14 +157,14 @@ func (m *machine) run() (out outcome, err error) {
 		return out, err
 	}
 	o := m.o
-	o.Stream, o.Now, o.ServerNow = at.stream, time.Now, at.now
+	o.Stream, o.Now, o.ServerNow = at.Stream, time.Now, at.Now
 	o.Mark = func(resume int64) error { return state.Mark(m.files, resume, time.Now()) }
-	c, err := collect.Open(o, spiedState{store, m}, spiedSpool{dir, m}, at.source)
+	c, err := collect.Open(o, spiedState{store, m}, spiedSpool{dir, m}, at.Source)
 	if err != nil {
 		return out, err
 	}
 	defer func() {
-		out.Summary, out.requests, out.position = c.Summary(), at.source.Requests(), c.Position()
+		out.Summary, out.requests, out.position = c.Summary(), at.Source.Requests(), c.Position()
 	}()
 	if until := c.Position().WaitUntil; time.Now().UnixMilli() < until {
 		out.waited = true
@@ -211,7 +172,7 @@ func (m *machine) run() (out outcome, err error) {
 	}
 	soft := time.Now().Add(m.budget)
 	err = c.Live(ctx, soft)
-	c.SetSite(at.stream.CloudID, at.source.Route())
+	c.SetSite(at.Stream.CloudID, at.Source.Route())
 	if err == nil {
 		err = c.Guard(ctx)
 	}
@@ -341,15 +302,9 @@ func (s spiedSpool) Keep(id string, raw []byte) error {
 	return err
 }
 
-// line is a line of the spool.
-type line struct {
-	id, created, form string
-	text              []byte
-}
-
 // lines are all lines of the spool, and an error for one that is none.
-func (m *machine) lines() ([]line, error) {
-	var out []line
+func (m *machine) lines() ([]sourcetest.Line, error) {
+	var out []sourcetest.Line
 	files := m.disk.Files()
 	names := make([]string, 0, len(files))
 	for name := range files {
@@ -360,117 +315,24 @@ func (m *machine) lines() ([]line, error) {
 	slices.Sort(names)
 	for _, name := range names {
 		for text := range bytes.Lines(files[name]) {
-			var ours struct {
-				Atlassian struct {
-					ID      string          `json:"record_id"`
-					Created string          `json:"created"`
-					Value   json.RawMessage `json:"value"`
-				} `json:"atlassian"`
+			line, err := m.site.ReadLine(text)
+			switch {
+			case err == nil:
+				out = append(out, line)
+			case !m.torn:
+				return nil, fmt.Errorf("%s holds %w", name, err)
 			}
-			if err := json.Unmarshal(text, &ours); err != nil || !bytes.HasSuffix(text, []byte("\n")) || ours.Atlassian.ID == "" {
-				if m.torn {
-					continue
-				}
-				return nil, fmt.Errorf("%s holds what is no line: %.200q (%w)", name, text, err)
-			}
-			f := m.site.form(text)
-			if v := ours.Atlassian.Value; v != nil {
-				f = value(v)
-			}
-			out = append(out, line{ours.Atlassian.ID, ours.Atlassian.Created, f, text})
 		}
 	}
 	return out, nil
 }
 
-// raw is a record as the source shows it.
-func (s *site) raw(r atlassiantest.Stored) []byte {
-	if s.shown != nil {
-		return s.shown(r.Raw)
-	}
-	return r.Raw
-}
-
-// form is the form of a text, which costs much to find out.
-func (s *site) form(text []byte) string {
-	f, ok := s.known[string(text)]
-	if !ok {
-		f = form(text, s.dates)
-		s.known[string(text)] = f
-	}
-	return f
-}
-
-// form is what an object says, our own fields and its date aside: its other
-// fields in their order, with their values as they are, white space aside. What
-// is no object is a value.
-func form(text []byte, dates []string) string {
-	d := json.NewDecoder(bytes.NewReader(text))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return value(text)
-	}
-	left := append([]string{"timestamp", "ddsource", "service", "ddtags", "usr", "network", "evt", "atlassian"}, dates...)
-	var b strings.Builder
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return value(text)
-		}
-		var v json.RawMessage
-		if err := d.Decode(&v); err != nil {
-			return value(text)
-		}
-		if text, ok := name.(string); !ok || !slices.Contains(left, text) {
-			fmt.Fprintf(&b, "%q:%s,", name, compact(v))
-		}
-	}
-	return b.String()
-}
-
-// value is the form of what is no object: JSON, or a text that is put as one.
-func value(text []byte) string {
-	var s string
-	if json.Unmarshal(text, &s) == nil {
-		return "value " + s
-	}
-	if json.Valid(text) {
-		return "value " + compact(text)
-	}
-	return "value " + string(text)
-}
-
-func compact(v []byte) string {
-	var b bytes.Buffer
-	if err := json.Compact(&b, v); err != nil {
-		return string(v)
-	}
-	return b.String()
-}
-
-// ledger is what a machine's spool holds, compared with what the site has.
-type ledger struct {
-	lines, lost, repeated, changed, foreign, sameID, misdated int
-	// ids are the record_ids of a record, by key or form.
-	ids map[string][]string
-	// some tells of a few of the differences.
-	some []string
-}
-
-func (l *ledger) tell(n *int, format string, args ...any) {
-	if *n++; *n <= 3 {
-		l.some = append(l.some, fmt.Sprintf(format, args...))
-	}
-}
-
 // audit compares the spool with what the site holds.
-func (m *machine) audit() (*ledger, error) {
+func (m *machine) audit() (*sourcetest.Ledger, error) {
 	all, err := m.lines()
 	if err != nil {
 		return nil, err
 	}
-	m.site.note()
-	l := &ledger{lines: len(all), ids: map[string][]string{}}
-	keys, want, may := map[string]atlassiantest.Stored{}, map[string]int{}, map[string]int{}
 	floor := time.Now().Add(-m.o.InitialLookback - 365*24*time.Hour)
 	if store, _, err := state.Open(m.files, state.Options{Now: time.Now}); err == nil {
 		if p, err := store.Position(); err == nil && p.FloorSet {
@@ -480,73 +342,7 @@ func (m *machine) audit() (*ledger, error) {
 			return nil, err
 		}
 	}
-	m.site.Each(string(m.site.product), func(r atlassiantest.Stored) bool {
-		name := r.Key
-		if name == "" {
-			name = m.site.first[r.Seq]
-		} else {
-			keys[name] = r
-		}
-		may[name]++
-		if !r.Purged && !r.Created.Before(floor) {
-			want[name]++
-		}
-		return true
-	})
-	seen := map[string]bool{}
-	for _, n := range all {
-		if seen[n.id] {
-			l.tell(&l.sameID, "record_id %s stands on more than one line", n.id)
-		}
-		seen[n.id] = true
-		name := m.site.twin[n.form]
-		if k, ok := keyOf(n.text, keys); ok {
-			name = k
-			if !slices.Contains(m.site.forms[k], n.form) {
-				l.tell(&l.changed, "%s was changed:\nserved %s\nspool  %s", k, m.site.forms[k], n.form)
-			}
-			second := keys[k].Created.Truncate(time.Second).Format("2006-01-02T15:04:05.000Z")
-			if exact := keys[k].Created.Format("2006-01-02T15:04:05.000Z"); n.created != exact && n.created != second {
-				l.tell(&l.misdated, "%s is dated %q, created %s", k, n.created, exact)
-			}
-		}
-		l.ids[name] = append(l.ids[name], n.id)
-		if may[name] == 0 {
-			l.tell(&l.foreign, "a line of no record: %.300s", n.text)
-		}
-	}
-	for name, n := range want {
-		if got := len(l.ids[name]); got < n {
-			l.tell(&l.lost, "%d of %d are there of %.120s, created %s", got, n, name, keys[name].Created)
-			l.lost += n - got - 1
-		}
-	}
-	for name, n := range may {
-		if got := len(l.ids[name]); got > n {
-			l.tell(&l.repeated, "%d lines are there of the %d of %.120s: %s", got, n, name, l.ids[name])
-			l.repeated += got - n - 1
-		}
-	}
-	return l, nil
-}
-
-// keyOf is the key that stands in a line.
-func keyOf(text []byte, keys map[string]atlassiantest.Stored) (string, bool) {
-	const length = len("jffff-000000")
-	for at := 0; ; at++ {
-		i := bytes.IndexByte(text[at:], '-')
-		if i < 0 {
-			return "", false
-		}
-		at += i
-		for n := length; n <= length+2; n++ {
-			if from := at - 5; from >= 0 && from+n <= len(text) {
-				if _, ok := keys[string(text[from:from+n])]; ok {
-					return string(text[from : from+n]), true
-				}
-			}
-		}
-	}
+	return m.site.Compare(all, floor), nil
 }
 
 // exactly is nil when every record is in the spool exactly once, unchanged.
@@ -555,28 +351,7 @@ func (m *machine) exactly() error {
 	if err != nil {
 		return err
 	}
-	return l.err()
-}
-
-// err is nil when there is no difference.
-func (l *ledger) err() error {
-	if l.lost+l.repeated+l.changed+l.foreign+l.sameID+l.misdated == 0 {
-		return nil
-	}
-	return fmt.Errorf("of %d lines: %d lost, %d repeated, %d changed, %d misdated, %d of no record, %d with a record_id already used\n  %s",
-		l.lines, l.lost, l.repeated, l.changed, l.misdated, l.foreign, l.sameID, strings.Join(l.some, "\n  "))
-}
-
-// sameIDs is nil when both machines call the same records by the same ids.
-func (l *ledger) sameIDs(other *ledger) error {
-	for name, ids := range l.ids {
-		slices.Sort(ids)
-		slices.Sort(other.ids[name])
-		if !slices.Equal(ids, other.ids[name]) {
-			return fmt.Errorf("%.200s is called %q, and on another machine %q", name, ids, other.ids[name])
-		}
-	}
-	return nil
+	return l.Err()
 }
 
 // bubble runs f in a bubble of its own for each kind of source.
@@ -586,7 +361,7 @@ func bubble(t *testing.T, f func(t *testing.T, m *machine)) {
 		if !k.takes(t.Name()) {
 			continue
 		}
-		t.Run(k.name, func(t *testing.T) {
+		t.Run(k.Name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			synctest.Test(t, func(t *testing.T) { f(t, newMachine(newSite(k, 1), dir)) })

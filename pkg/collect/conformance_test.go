@@ -47,7 +47,7 @@ func TestExactlyOnce(t *testing.T) {
 				must(t, err)
 				theirs, err := fresh.audit()
 				must(t, err)
-				must(t, ours.sameIDs(theirs))
+				must(t, ours.SameIDs(theirs))
 			})
 		})
 	}
@@ -438,7 +438,7 @@ func TestARecordLargerThanALine(t *testing.T) {
 		for name, data := range m.disk.Files() {
 			if strings.HasPrefix(name, "/run/oversize/") {
 				kept++
-				if want := m.site.raw(m.site.Records(string(m.site.product))[0]); !bytes.Equal(data, want) {
+				if want := m.site.Raw(m.site.Records(string(m.site.product))[0]); !bytes.Equal(data, want) {
 					t.Errorf("%s holds %d bytes, which are not the %d of the record", name, len(data), len(want))
 				}
 			}
@@ -559,10 +559,10 @@ func TestTheNewestComeFirst(t *testing.T) {
 			must(t, err)
 			there := map[string]int{}
 			for _, n := range l {
-				there[n.form]++
+				there[n.Form]++
 			}
 			for _, r := range m.site.Records(string(m.site.product)) {
-				if time.Since(r.Created) < 30*time.Minute && there[m.site.form(m.site.raw(r))] == 0 {
+				if time.Since(r.Created) < 30*time.Minute && there[m.site.Form(m.site.Raw(r))] == 0 {
 					t.Fatalf("a record of %s is not there after a run", r.Created)
 				}
 			}
@@ -585,8 +585,8 @@ func TestTheFloorHolds(t *testing.T) {
 		must(t, m.exactly())
 		l, err := m.audit()
 		must(t, err)
-		if l.lines > 62 {
-			t.Errorf("%d lines, of records of an hour", l.lines)
+		if l.Lines > 62 {
+			t.Errorf("%d lines, of records of an hour", l.Lines)
 		}
 		oldest := audit.Forever
 		for _, i := range m.site.Requests() {

@@ -108,7 +108,7 @@ func (p plan) live() error {
 	m.site.quirks(func(q *quirks) {
 		*q = quirks{MaxPage: p.clamp, EchoRequestedLimit: true, ShuffleTies: p.shuffle, ClockSkew: p.skew, Latency: p.latency}
 	})
-	m.site.Fill(p.history, 10*time.Hour, string(k.product))
+	m.site.Fill(p.history, 10*time.Hour, string(k.Product))
 	r := rand.New(rand.NewPCG(p.seed, 7))
 	last := time.Now()
 	for i, s := range p.steps {
@@ -124,9 +124,9 @@ func (p plan) live() error {
 			last = time.Now()
 			m.site.twins(1+s.n%6, 0)
 		case "late":
-			m.site.AddLate(string(k.product), 1+s.n%3, s.ago)
+			m.site.AddLate(string(k.Product), 1+s.n%3, s.ago)
 		case "same":
-			m.site.AddBurst(string(k.product), 1+s.n%2, last)
+			m.site.AddBurst(string(k.Product), 1+s.n%2, last)
 		case "rename":
 			m.site.rename(fmt.Sprint("Name ", i))
 		}
@@ -166,10 +166,10 @@ func (p plan) live() error {
 	if err != nil {
 		return err
 	}
-	if !k.ids && slices.ContainsFunc(p.steps, func(s step) bool { return s.event == "rename" }) {
+	if !k.IDs && slices.ContainsFunc(p.steps, func(s step) bool { return s.event == "rename" }) {
 		// Where a millisecond was cut by a kill and people in it were renamed,
 		// nobody can tell the old from the new: then both are taken.
-		l.repeated = 0
+		l.Repeated = 0
 	}
-	return l.err()
+	return l.Err()
 }

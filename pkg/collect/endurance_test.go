@@ -171,7 +171,7 @@ func TestTwoFalseEmptyListsCloseNoGap(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, m *machine) {
 		for k := range 14 {
-			m := newMachine(newSite(m.site.kind, 1), t.TempDir())
+			m := newMachine(newSite(kind{m.site.Kind}, 1), t.TempDir())
 			m.o.InitialLookback = 20 * 24 * time.Hour
 			m.site.add(40, time.Hour, 6*24*time.Hour)
 			m.site.burst(55, 5*24*time.Hour)
@@ -230,7 +230,7 @@ func TestASpanThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 		late := 0
 		for _, r := range m.site.Records(string(m.site.product))[100:] {
 			for _, line := range all {
-				if bytes.Contains(line.text, []byte(r.Key)) {
+				if bytes.Contains(line.Text, []byte(r.Key)) {
 					late++
 				}
 			}
