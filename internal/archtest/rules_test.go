@@ -93,11 +93,20 @@ var rooms = map[string]room{
 		imports: []string{"pkg/audit"},
 		why:     "it holds what we know of the Agent, and would be the same for any other check",
 	},
+	"pkg/shared": {
+		imports: []string{"pkg/audit"},
+		why:     "it says what machines share of a site, whatever the store is; what that means for a machine's own state and spool is the check's business",
+		never: map[string]string{
+			"log":              "errors are returned; the check decides what is logged",
+			"log/slog":         "errors are returned; the check decides what is logged",
+			"go.etcd.io/bbolt": "a machine's own state is the business of pkg/state",
+		},
+	},
 	"pkg/datadog": {
 		why: "it installs whatever assets it is handed, in an organisation that knows nothing of collecting",
 	},
 	"check": {
-		imports: []string{"pkg/audit", "pkg/collect", "pkg/atlassian", "pkg/auth", "pkg/state", "pkg/spool", "pkg/agent"},
+		imports: []string{"pkg/audit", "pkg/collect", "pkg/atlassian", "pkg/auth", "pkg/state", "pkg/spool", "pkg/agent", "pkg/shared"},
 		why:     "it wires the rooms together; commands and the simulated Atlassian stand outside of it",
 		never: map[string]string{
 			"github.com/spf13/cobra": "an adapter that is no command line uses the check too",
@@ -105,7 +114,7 @@ var rooms = map[string]room{
 	},
 	"cmd/atlassian-audit-records": {
 		imports: []string{
-			"check", "pkg/audit", "pkg/collect", "pkg/atlassian", "pkg/auth", "pkg/state", "pkg/spool", "pkg/agent",
+			"check", "pkg/audit", "pkg/collect", "pkg/atlassian", "pkg/auth", "pkg/state", "pkg/spool", "pkg/agent", "pkg/shared",
 			"pkg/atlassian/atlassiantest", "pkg/agent/agenttest", "pkg/datadog", "assets", "internal/assettest",
 		},
 		why: "commands come last: nothing is built on them",
