@@ -21,7 +21,7 @@ func confluence() product {
 		sitePath:   "/wiki/rest/api/audit",
 		gateway:    "confluence",
 		query:      confluenceQuery,
-		layout:     layout{list: "results", slot: confluenceSlot, account: "accountId", places: confluencePlaces},
+		layout:     layout{list: "results", slot: confluenceSlot, dateName: "creationDate", account: "accountId", places: confluencePlaces},
 	}
 }
 

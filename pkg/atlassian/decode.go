@@ -43,6 +43,9 @@ type layout struct {
 	places []place
 	// inside tells that private addresses are the people's own.
 	inside bool
+	// dateName is the field that dates a record, where the records are to be
+	// checked for their lines; see audit.Record.Checked.
+	dateName string
 	// date reads the field that dates a record; nil is parseDate.
 	date func(raw []byte) (ms int64, ok bool)
 	// keys hash what identifies a record without an id; nil is decoder.keys.
@@ -162,16 +165,26 @@ func (d *decoder) spacedValue() (raw []byte, spaced bool) {
 func (d *decoder) record() audit.Record {
 	d.fields = [slots]field{}
 	d.unknown = d.unknown[:0]
-	start := d.i
+	start, spaces := d.i, d.spaces
+	checked := d.layout.dateName != ""
+	var dateField audit.Span
 	d.open('{')
 	for n := 0; d.more(n, '}'); n++ {
+		at := d.i
 		name := d.name()
+		if audit.Reserved(name) {
+			checked = false
+		}
 		slot := d.layout.slot(name)
 		if slot == slotIgnored {
 			d.value()
 			continue
 		}
 		raw, spaced := d.spacedValue()
+		if slot == slotDate {
+			checked = checked && dateField == (audit.Span{}) && string(name) == d.layout.dateName
+			dateField = audit.Span{From: int32(at - start), To: int32(d.i - start)}
+		}
 		if slot == slotNone {
 			d.unknown = append(d.unknown, unknown{name, field{raw: raw, spaced: spaced}})
 			continue
@@ -194,6 +207,9 @@ func (d *decoder) record() audit.Record {
 		r.Keys = keys(d, r)
 	}
 	r.Facts = d.facts(start)
+	if checked && d.spaces == spaces {
+		r.Checked, r.DateField = true, dateField
+	}
 	return r
 }
 

@@ -221,6 +221,9 @@ func FuzzDecodePage(f *testing.F) {
 			if json.Unmarshal(want[i], &o) != nil || o == nil {
 				continue
 			}
+			if r.Checked {
+				sameLine(t, audit.Jira, r)
+			}
 			ms, dated := parseDate(o["created"])
 			if r.Dated != dated || dated && r.Millis != ms || r.ID != parseID(o["id"]) {
 				t.Fatalf("record %q read as %v %v %q", r.Raw, r.Millis, r.Dated, r.ID)

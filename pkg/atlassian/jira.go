@@ -27,7 +27,7 @@ func jira() product {
 		sitePath:   "/rest/api/3/auditing/record",
 		gateway:    "jira",
 		query:      jiraQuery,
-		layout:     layout{list: "records", slot: jiraSlot, places: jiraPlaces},
+		layout:     layout{list: "records", slot: jiraSlot, dateName: "created", places: jiraPlaces},
 	}
 }
 

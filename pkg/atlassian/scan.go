@@ -1,6 +1,10 @@
 package atlassian
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"atlassian_audit_records/pkg/audit"
+)
 
 // maxDepth is the nesting that is accepted, the same as encoding/json's.
 const maxDepth = 10000
@@ -162,36 +166,34 @@ func (s *scanner) end() bool {
 
 func (s *scanner) skipString() (escaped bool) {
 	b := s.b
-	for i := s.i + 1; i < len(b); i++ {
-		switch c := b[i]; {
-		case c == '"':
-			s.i = i + 1
-			return escaped
-		case c < 0x20:
+	for i := s.i + 1; ; {
+		if i += audit.PlainText(b[i:]); i == len(b) || b[i] < 0x20 {
 			s.fail()
 			return escaped
-		case c == '\\':
-			escaped = true
-			if i++; i >= len(b) {
+		}
+		if b[i] == '"' {
+			s.i = i + 1
+			return escaped
+		}
+		escaped = true
+		if i++; i == len(b) {
+			s.fail()
+			return escaped
+		}
+		switch b[i] {
+		case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			i++
+		case 'u':
+			if i+4 >= len(b) || !hex(b[i+1]) || !hex(b[i+2]) || !hex(b[i+3]) || !hex(b[i+4]) {
 				s.fail()
 				return escaped
 			}
-			switch b[i] {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-			case 'u':
-				if i+4 >= len(b) || !hex(b[i+1]) || !hex(b[i+2]) || !hex(b[i+3]) || !hex(b[i+4]) {
-					s.fail()
-					return escaped
-				}
-				i += 4
-			default:
-				s.fail()
-				return escaped
-			}
+			i += 5
+		default:
+			s.fail()
+			return escaped
 		}
 	}
-	s.fail()
-	return escaped
 }
 
 func hex(c byte) bool {

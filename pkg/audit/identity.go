@@ -108,8 +108,14 @@ func (r Record) Seen() Seen {
 // gives no id. The occurrence counts the records of one fingerprint and
 // millisecond from 1; the millisecond is part of the fingerprint.
 func RecordID(s Stream, r Record, occurrence int) string {
+	return string(appendRecordID(nil, s.Scope(), r, occurrence))
+}
+
+func appendRecordID(dst []byte, scope string, r Record, occurrence int) []byte {
+	dst = append(append(dst, scope...), ':')
 	if r.ID != "" {
-		return s.Scope() + ":" + r.ID
+		return append(dst, r.ID...)
 	}
-	return s.Scope() + ":" + r.Keys.Fingerprint + "-" + strconv.Itoa(occurrence)
+	dst = append(append(dst, r.Keys.Fingerprint...), '-')
+	return strconv.AppendInt(dst, int64(occurrence), 10)
 }

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"bytes"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -64,53 +63,7 @@ type LineInfo struct {
 // even JSON. A line that would exceed MaxLine is reduced (see LineInfo);
 // recordID, service and tags are never cut, so they must stay far below it.
 func Line(dst []byte, r Record, recordID string, o LineOptions) (line []byte, info LineInfo) {
-	return appendLine(dst, r, recordID, o, MaxLine)
-}
-
-// appendLine is Line for lines of at most limit bytes.
-func appendLine(dst []byte, r Record, recordID string, o LineOptions, limit int) (line []byte, info LineInfo) {
-	info.Late = r.late(o.NowMillis)
-	drop := ""
-	if info.Late {
-		drop = dateField(o.Stream.Product)
-	}
-
-	start := len(dst)
-	facts := r.tokens()
-	if o.Names != nil {
-		facts.fill(o.Names)
-	}
-	if o.Redact != nil {
-		r.Raw, facts = o.Redact.apply(r, facts)
-	}
-	out, moved, ok := appendFields(append(dst, '{'), r.Raw, drop)
-	if !ok {
-		out, moved = append(out[:start], '{'), nil
-		facts = tokens{}
-	}
-	out = appendOurs(out, r, &facts, recordID, o, info.Late)
-	var value []byte
-	switch {
-	case !ok:
-		value = loneValue(r.Raw)
-		out = append(append(out, `,"value":`...), value...)
-	case len(moved) > 0:
-		out = append(out, `,"record":{`...)
-		for i, s := range moved {
-			if i > 0 {
-				out = append(out, ',')
-			}
-			out = append(append(out, r.Raw[s.key:s.keyEnd]...), ':')
-			out = appendCompact(out, r.Raw[s.value:s.valueEnd])
-		}
-		out = append(out, '}')
-	}
-	out = append(out, "}}\n"...)
-	if len(out)-start <= limit {
-		return out, info
-	}
-	out, info.Truncated = appendReduced(out[:start], r, &facts, value, recordID, o, info.Late, limit)
-	return out, info
+	return NewLiner(o).append(dst, r, []byte(recordID), MaxLine)
 }
 
 // late reports whether Datadog would refuse r's own date at the moment now.
@@ -140,13 +93,12 @@ const (
 
 // homeOf is where the field with this key, quotes included, stands.
 func homeOf(key []byte, drop string) home {
-	switch string(decodeString(key)) {
-	case "timestamp", "ddsource", "service", "ddtags", "usr", "network", "evt", "atlassian", "message":
+	name := decodeString(key)
+	switch {
+	case Reserved(name):
 		return homeRecord
-	case drop:
-		if drop != "" {
-			return homeNowhere
-		}
+	case drop != "" && string(name) == drop:
+		return homeNowhere
 	}
 	return homeTop
 }
@@ -182,53 +134,6 @@ func appendFields(dst, src []byte, drop string) (out []byte, moved []span, ok bo
 		}
 	})
 	return dst, moved, ok
-}
-
-// appendOurs appends our fields to the object that is open at the end of dst,
-// up to and without the end of atlassian.
-func appendOurs(dst []byte, r Record, facts *tokens, recordID string, o LineOptions, late bool) []byte {
-	if dst[len(dst)-1] != '{' {
-		dst = append(dst, ',')
-	}
-	if r.Dated && !late {
-		dst = append(dst, `"timestamp":`...)
-		dst = strconv.AppendInt(dst, r.Millis, 10)
-		dst = append(dst, ',')
-	}
-	service := o.Service
-	if service == "" {
-		service = o.Stream.Product.Service()
-	}
-	dst = append(dst, `"ddsource":"`...)
-	dst = appendEscaped(dst, o.Stream.Product.LogSource())
-	dst = append(dst, `","service":"`...)
-	dst = appendEscaped(dst, service)
-	dst = append(dst, `","ddtags":"`...)
-	dst = appendTags(dst, o)
-	dst = append(dst, `",`...)
-	dst = appendAttributes(dst, facts)
-	dst = append(dst, `"atlassian":{"site":"`...)
-	dst = appendEscaped(dst, o.Stream.Site)
-	if o.Stream.Organization != "" {
-		dst = append(dst, `","organization":"`...)
-		dst = appendEscaped(dst, o.Stream.Organization)
-	}
-	dst = append(dst, `","cloud_id":"`...)
-	dst = appendEscaped(dst, o.Stream.CloudID)
-	dst = append(dst, `","product":"`...)
-	dst = appendEscaped(dst, string(o.Stream.Product))
-	dst = append(dst, `","record_id":"`...)
-	dst = appendEscaped(dst, recordID)
-	dst = append(dst, '"')
-	if r.Dated {
-		dst = append(dst, `,"created":"`...)
-		dst = r.Time().AppendFormat(dst, "2006-01-02T15:04:05.000Z07:00")
-		dst = append(dst, '"')
-	}
-	if late {
-		dst = append(dst, `,"late":true`...)
-	}
-	return dst
 }
 
 // appendTags appends the instance's tags and the site's, separated by commas.

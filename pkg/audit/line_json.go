@@ -2,7 +2,9 @@ package audit
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -173,22 +175,50 @@ func (s *scanner) str() bool {
 		return false
 	}
 	src := s.src
-	for i := s.at; i < len(src); i++ {
+	for i := s.at; ; {
+		i += PlainText(src[i:])
+		if i == len(src) {
+			return false
+		}
 		switch c := src[i]; {
 		case c == '"':
 			s.at = i + 1
 			return true
 		case c < ' ':
 			return false
-		case c == '\\':
-			n := escapeLen(src[i:])
-			if n == 0 {
-				return false
-			}
-			i += n - 1
+		}
+		n := escapeLen(src[i:])
+		if n == 0 {
+			return false
+		}
+		i += n
+	}
+}
+
+// PlainText is how many of the first bytes of b stand in a JSON string for
+// themselves: those before the first quote, backslash or control character.
+func PlainText(b []byte) int {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	i := 0
+	// Eight bytes at a time. x-n*ones borrows into the high bit of the first byte
+	// that is less than n; what it makes of the bytes after that one is not looked at.
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := x^'"'*ones, x^'\\'*ones
+		found := (x-' '*ones)&^x | (quote-ones)&^quote | (slash-ones)&^slash
+		if found &= highs; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
 		}
 	}
-	return false
+	for ; i < len(b); i++ {
+		if c := b[i]; c == '"' || c == '\\' || c < ' ' {
+			return i
+		}
+	}
+	return i
 }
 
 // escapeLen is the length of the escape sequence that b begins with, 0 when it
@@ -273,7 +303,7 @@ func decodeString(quoted []byte) []byte {
 
 // appendEscaped appends s as it stands between the quotes of a JSON string.
 // Bytes that are not UTF-8 become U+FFFD.
-func appendEscaped(dst []byte, s string) []byte {
+func appendEscaped[T string | []byte](dst []byte, s T) []byte {
 	const hexDigits = "0123456789abcdef"
 	from := 0
 	for i := 0; i < len(s); {
@@ -300,7 +330,7 @@ func appendEscaped(dst []byte, s string) []byte {
 			from = i
 			continue
 		}
-		if r, n := utf8.DecodeRuneInString(s[i:]); r == utf8.RuneError && n == 1 {
+		if r, n := utf8.DecodeRuneInString(string(s[i:min(len(s), i+utf8.UTFMax)])); r == utf8.RuneError && n == 1 {
 			dst = append(append(dst, s[from:i]...), "\ufffd"...)
 			i++
 			from = i

@@ -202,8 +202,10 @@ func TestLineDoesNotAllocateForAnOrdinaryRecord(t *testing.T) {
 	}
 	r := Record{Raw: compact.Bytes(), Millis: theRun, Dated: true, Facts: cloudFacts(compact.Bytes())}
 	dst := make([]byte, 0, 8192)
-	if n := testing.AllocsPerRun(100, func() { dst, _ = Line(dst[:0], r, "x:1", jiraOptions) }); n > 0 {
-		t.Errorf("Line allocates %v times", n)
+	l := NewLiner(jiraOptions)
+	dst, _ = l.Append(dst[:0], r, 1)
+	if n := testing.AllocsPerRun(100, func() { dst, _ = l.Append(dst[:0], r, 1) }); n > 0 {
+		t.Errorf("a line allocates %v times", n)
 	}
 }
 
@@ -419,9 +421,16 @@ func BenchmarkLine(b *testing.B) {
 	}
 	r := Record{Raw: []byte(compacted(raw)), Millis: theRun, Dated: true}
 	r.Facts = cloudFacts(r.Raw)
-	b.SetBytes(int64(len(r.Raw)))
-	var dst []byte
-	for b.Loop() {
-		dst, _ = Line(dst[:0], r, "11223344-a1b2-3b33-c444-def123456789:jira:11932", jiraOptions)
+	r.ID = "11932"
+	for _, checked := range []bool{false, true} {
+		b.Run(fmt.Sprintf("checked=%t", checked), func(b *testing.B) {
+			r.Checked = checked
+			b.SetBytes(int64(len(r.Raw)))
+			l := NewLiner(jiraOptions)
+			var dst []byte
+			for b.Loop() {
+				dst, _ = l.Append(dst[:0], r, 1)
+			}
+		})
 	}
 }

@@ -35,22 +35,22 @@ const (
 
 // appendReduced appends the line of r cut down to limit bytes and returns what was
 // cut. value is the record as one JSON value where it is not an object.
-func appendReduced(dst []byte, r Record, facts *tokens, value []byte, recordID string, o LineOptions, late bool, limit int) (line []byte, truncated []string) {
-	ours := len(appendOurs([]byte{'{'}, r, facts, recordID, o, late))
+func (l *Liner) appendReduced(dst []byte, r Record, facts *tokens, value, recordID []byte, late bool, limit int) (line []byte, truncated []string) {
+	ours := len(l.appendOurs([]byte{'{'}, r, facts, recordID, late))
 	budget := limit - ours - truncatedRoom - len(`,,"truncated":[],"record":{},"value":}}`) - len("\n")
 
 	var cut cuts
 	var theirs []byte
 	dst = append(dst, '{')
 	if value != nil {
-		dst = appendOurs(dst, r, facts, recordID, o, late)
+		dst = l.appendOurs(dst, r, facts, recordID, late)
 		cut.root = "atlassian.value"
 		theirs = cut.appendValue(append(theirs, `,"value":`...), value, max(budget, minRoom), cut.root, 0)
 	} else {
-		top, moved, all := partsOfRecord(appendCompact(nil, r.Raw), late, o.Stream.Product, budget)
+		top, moved, all := partsOfRecord(appendCompact(nil, r.Raw), late, l.o.Stream.Product, budget)
 		shares := share(append(slices.Clone(top), moved...), budget, false)
 		dst = cut.appendParts(dst, top, shares[:len(top)], "", 0)
-		dst = appendOurs(dst, r, facts, recordID, o, late)
+		dst = l.appendOurs(dst, r, facts, recordID, late)
 		if len(moved) > 0 {
 			theirs = cut.appendParts(append(theirs, `,"record":{`...), moved, shares[len(top):], "atlassian.record", 0)
 			theirs = append(theirs, '}')

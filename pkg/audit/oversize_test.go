@@ -182,7 +182,7 @@ func TestWhateverIsTooLargeIsReduced(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		raw := []byte(largeObject(t, 3, rapid.SampledFrom([]int{25_000, 31_000, 100_000}).Draw(t, "size")))
-		line, info := appendLine(nil, Record{Raw: raw, Millis: theRun, Dated: true}, "x:1", jiraOptions, smallLimit)
+		line, info := NewLiner(jiraOptions).append(nil, Record{Raw: raw, Millis: theRun, Dated: true}, []byte("x:1"), smallLimit)
 		checkReduced(t, raw, line, info, smallLimit)
 		if len(raw) > smallLimit && info.Truncated == nil {
 			t.Fatal("nothing is told of what was cut")
@@ -255,7 +255,7 @@ func FuzzReduced(f *testing.F) {
 			raw[0] = '['
 			raw = append(append([]byte(`{"list":`), raw...), "]}"...)
 		}
-		line, info := appendLine(nil, Record{Raw: raw, Millis: theRun, Dated: true}, "x:1", jiraOptions, smallLimit)
+		line, info := NewLiner(jiraOptions).append(nil, Record{Raw: raw, Millis: theRun, Dated: true}, []byte("x:1"), smallLimit)
 		checkReduced(t, raw, line, info, smallLimit)
 	})
 }

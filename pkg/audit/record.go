@@ -25,6 +25,13 @@ type Record struct {
 	ID string
 	// Keys identify a record that has no ID; see Identity.
 	Keys Keys
+	// Checked tells that the source has made sure of what a line needs: Raw is one
+	// JSON object without white space between its tokens, and has no field at its
+	// top level whose name is Reserved. It only ever saves work.
+	Checked bool
+	// DateField is, in a record that is Checked, where the field stands whose
+	// value dates it, its name included; none where there is no such field.
+	DateField Span
 	// Facts are where in Raw it stands who did what, and where from.
 	Facts Facts
 	// Own is true for a record that the source wrote because of a question of

@@ -210,7 +210,8 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 	}
 	b := c.open()
 	emitted := make([]audit.Seen, 0, len(out)+len(goneOnes))
-	o := audit.LineOptions{Stream: c.o.Stream, Service: c.o.Service, Tags: c.o.Tags, NowMillis: c.o.Now().UnixMilli(), Names: c.o.Names, Redact: c.o.Redact}
+	now := c.o.Now().UnixMilli()
+	liner := audit.NewLiner(audit.LineOptions{Stream: c.o.Stream, Service: c.o.Service, Tags: c.o.Tags, NowMillis: now, Names: c.o.Names, Redact: c.o.Redact})
 	for _, f := range out {
 		emitted = append(emitted, f.record.Seen())
 		if also, ok := f.record.Alias(); ok {
@@ -222,7 +223,7 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 		}
 		b.count.records++
 		var info audit.LineInfo
-		b.lines, info = audit.Line(b.lines, f.record, audit.RecordID(c.o.Stream, f.record, f.occurrence), o)
+		b.lines, info = liner.Append(b.lines, f.record, f.occurrence)
 		if len(info.Truncated) > 0 {
 			b.long = append(b.long, f)
 			b.count.truncated++
@@ -234,7 +235,7 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 			b.count.undated++
 		}
 	}
-	next.Rhythm = next.Rhythm.Learn(spoken(out, o.NowMillis)...)
+	next.Rhythm = next.Rhythm.Learn(spoken(out, now)...)
 	if err := c.queue(next, append(emitted, goneOnes...)); err != nil {
 		return err
 	}
