@@ -94,13 +94,28 @@ func (r Record) Seen() Seen {
 		return Seen{Millis: r.At(), Coarse: r.Keys.Coarse, Fine: r.Keys.Fine}
 	}
 	s := Seen{Millis: r.At(), HasID: true}
-	if n, err := strconv.ParseUint(r.ID, 10, 63); err == nil && strconv.FormatUint(n, 10) == r.ID {
+	if n, ok := parseNumber(r.ID); ok {
 		s.Coarse = n
 		return s
 	}
 	d := digest([][]byte{[]byte(r.ID)})
 	s.Coarse = binary.BigEndian.Uint64(d[:8]) | 1<<63 // never equal to a number
 	return s
+}
+
+// parseNumber reads a number below 2^63 that is written as strconv.FormatUint
+// writes it, so that no two texts are one number.
+func parseNumber(text string) (n uint64, ok bool) {
+	if text == "" || text[0] < '1' || text[0] > '9' {
+		return 0, text == "0"
+	}
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return 0, false
+		}
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	return n, err == nil
 }
 
 // RecordID is the record's name for ever, on every machine and at every read:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,21 @@ func TestWhatIsRememberedOfARecord(t *testing.T) {
 		}
 		seen[h] = id
 	}
+}
+
+func TestNumbersAreIdsOfTheirOwnOnlyAsTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"", "-1", "+1", "01", "00", "1 ", "1_0", "9223372036854775808", "99999999999999999999", "1e3", "a"} {
+		if n, ok := parseNumber(id); ok {
+			t.Errorf("%q is the number %d", id, n)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		want := rapid.OneOf(rapid.Uint64Range(0, 1<<63-1), rapid.Uint64Range(0, 11)).Draw(t, "number")
+		if n, ok := parseNumber(strconv.FormatUint(want, 10)); !ok || n != want {
+			t.Fatalf("%d is read as %d, %t", want, n, ok)
+		}
+	})
 }
 
 func TestRecordID(t *testing.T) {

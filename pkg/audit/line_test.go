@@ -246,6 +246,7 @@ func checkLine(t rapid.TB, r Record) {
 	if !json.Valid(line) {
 		t.Fatalf("not JSON: %q", line)
 	}
+	checkDates(t, line)
 	if info.Truncated != nil {
 		return
 	}

@@ -140,12 +140,53 @@ func TestAppendLateOfAReducedLine(t *testing.T) {
 	}
 }
 
+// checkDates says that the dates of a line are the same whether it is read whole
+// or from its end.
+func checkDates(t rapid.TB, line []byte) {
+	t.Helper()
+	whole, ok := ReadLine(line)
+	dates, also := ReadDates(line)
+	if !ok || !also {
+		t.Fatalf("a line of ours is read: whole %t, its dates %t: %q", ok, also, line)
+	}
+	want := Stored{Created: whole.Created, Dated: whole.Dated, Official: whole.Official, HasOfficial: whole.HasOfficial, Late: whole.Late}
+	got := Stored{Created: dates.Created, Dated: dates.Dated, Official: dates.Official, HasOfficial: dates.HasOfficial, Late: dates.Late}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Fatalf("%q (-whole +from its end):\n%s", line, d)
+	}
+}
+
+func TestReadDatesOfAnyMoment(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, line string }{
+		{"an empty line", ""},
+		{"two braces", "}}"},
+		{"not an object", `[{"created":"2026-01-02T03:04:05.678Z"}}`},
+		{"no date", `{"atlassian":{"product":"jira","created":"2026-01-0203:04:05.678Z"}}`},
+		{"a part of a line", `,"created":"2026-01-02T03:04:05.678Z"}}`},
+	} {
+		if s, ok := ReadDates([]byte(tc.line)); ok {
+			t.Errorf("%s is read as %+v", tc.name, s)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		ms := rapid.OneOf(rapid.Int64Range(-62167219200000, 253402300799999), rapid.Int64Range(1600000000000, 1800000000000), rapid.Int64()).Draw(t, "millis")
+		now := ms + rapid.Int64Range(-100, 100).Draw(t, "hours")*3600_000
+		raw := rapid.SampledFrom([]string{`{}`, `{"created":1,"message":{"created":"2026-01-02T03:04:05.678Z"}}`, `{"atlassian":"2026-01-02T03:04:05.678Z"}`, `[]`, `"a`}).Draw(t, "record")
+		o := jiraOptions
+		o.NowMillis = now
+		line, _ := Line(nil, Record{Raw: []byte(raw), Millis: ms, Dated: rapid.Bool().Draw(t, "dated")}, "c:jira:1", o)
+		checkDates(t, line)
+	})
+}
+
 func FuzzReadLine(f *testing.F) {
 	line, _ := Line(nil, Record{Raw: []byte(`{"id":1,"created":"x"}`), Millis: theRun, Dated: true}, "c:jira:1", jiraOptions)
 	f.Add(line)
 	f.Add([]byte(`{"timestamp":1,"atlassian":{"product":"jira","record_id":"x","created":"2026-01-02T03:04:05.678Z"}}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		s, ok := ReadLine(line)
+		_, _ = ReadDates(line) // must not panic
 		late, changed := AppendLate(nil, line)
 		switch {
 		case changed && !ok:

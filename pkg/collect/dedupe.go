@@ -34,8 +34,10 @@ func gone(s audit.Seen) audit.Seen {
 	return s
 }
 
-// recall asks the state for what was emitted at the records' milliseconds.
+// recall asks the state for what was emitted at the records' milliseconds, of
+// which there may be several for a record.
 func (c *Collector) recall(millis []int64) (memory, error) {
+	room := len(millis)
 	slices.Sort(millis)
 	millis = slices.Compact(millis)
 	if err := c.settle(millis); err != nil {
@@ -45,7 +47,7 @@ func (c *Collector) recall(millis []int64) (memory, error) {
 	if err != nil {
 		return memory{}, fmt.Errorf("look up the records seen: %w", err)
 	}
-	m := memory{emitted: make(map[group]int, len(seen)), fine: make(map[audit.Seen]int, len(seen)), ever: make(map[audit.Seen]int, len(seen))}
+	m := memory{emitted: make(map[group]int, max(room, len(seen))), fine: make(map[audit.Seen]int, len(seen)), ever: make(map[audit.Seen]int, len(seen))}
 	for _, s := range seen {
 		m.emitted[groupOf(s)]++
 		m.fine[s]++
@@ -140,6 +142,7 @@ func (c *Collector) sift(records []audit.Record) (out []fresh, goneOnes []audit.
 	if len(counts) > 0 {
 		want, goneOnes = m.plan(counts)
 	}
+	out = make([]fresh, 0, len(records))
 	for i := len(records) - 1; i >= 0; i-- {
 		if f, ok := m.take(records[i], want); ok {
 			out = append(out, f)
@@ -161,12 +164,13 @@ func (m memory) take(r audit.Record, want tally) (fresh, bool) {
 			}
 			m.emitted[groupOf(also)]++
 		}
-	} else {
-		if want[s] == 0 {
-			return fresh{}, false
-		}
-		want[s]--
+		m.emitted[groupOf(s)]++
+		return fresh{record: r, occurrence: 1}, true
 	}
+	if want[s] == 0 {
+		return fresh{}, false
+	}
+	want[s]--
 	m.emitted[groupOf(s)]++
 	m.ever[s]++
 	return fresh{record: r, occurrence: m.ever[s]}, true

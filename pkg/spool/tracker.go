@@ -266,7 +266,7 @@ func (t *Tracker) scan(e entry, n *note) (scan, error) {
 	}
 	next := *s
 	err := t.eachLine(e, s.To, func(line []byte) error {
-		if l, ok := audit.ReadLine(line); ok {
+		if l, ok := audit.ReadDates(line); ok {
 			next.see(l)
 		}
 		return nil

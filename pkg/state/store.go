@@ -51,6 +51,8 @@ type Store struct {
 	db   *bolt.DB
 	file *os.File // db's file
 	lock *os.File // nil for a copy
+	// packed is the memory in which Commit packs a batch.
+	packed []byte
 	// failed is why the store can no longer be used, and faulted tells that
 	// bbolt may hold its locks for ever.
 	mu      sync.Mutex
@@ -152,7 +154,8 @@ func create(path string, p audit.Position) error {
 
 // begin writes a position that no batch belongs to.
 func begin(meta *bolt.Bucket, p audit.Position) error {
-	return errors.Join(putJSON(meta, keyPosition, p), putBatch(meta, audit.Batch{}))
+	_, err := putBatch(meta, audit.Batch{}, nil)
+	return errors.Join(putJSON(meta, keyPosition, p), err)
 }
 
 // check reads everything once. What fails it is not used.
@@ -174,7 +177,7 @@ func (s *Store) check() error {
 		if _, err := position(meta); err != nil {
 			return s.damage("position", err)
 		}
-		if _, _, err := batch(meta); err != nil {
+		if _, err := batch(meta); err != nil {
 			return s.damage("batch", err)
 		}
 		want, err := chunks(meta)
@@ -236,11 +239,9 @@ func (s *Store) Position() (p audit.Position, err error) {
 // lines reached the disk is for the spool to say.
 func (s *Store) Batch() (b audit.Batch, ok bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		if b.Place, b.Lines, err = batch(tx.Bucket(bucketMeta)); err != nil {
+		if b, err = batch(tx.Bucket(bucketMeta)); err != nil {
 			return s.damage("batch", err)
 		}
-		// The map's memory ends with the transaction.
-		b.Lines = append([]byte(nil), b.Lines...)
 		return nil
 	})
 	return b, err == nil && b.Place.File != "", err
@@ -316,7 +317,7 @@ func (s *Store) Commit(c audit.Change) error {
 			}
 		}
 		if c.Batch != nil {
-			if err := putBatch(meta, *c.Batch); err != nil {
+			if s.packed, err = putBatch(meta, *c.Batch, s.packed); err != nil {
 				return err
 			}
 		}
@@ -369,19 +370,6 @@ func (s *Store) damage(what string, err error) error {
 
 func position(meta *bolt.Bucket) (p audit.Position, err error) {
 	return p, getJSON(meta, keyPosition, &p)
-}
-
-// batch answers the last batch; its lines are in the memory of the map.
-func batch(meta *bolt.Bucket) (p audit.Place, lines []byte, err error) {
-	if err := getJSON(meta, keyPlace, &p); err != nil {
-		return p, nil, err
-	}
-	lines, err = get(meta, keyLines)
-	return p, lines, err
-}
-
-func putBatch(meta *bolt.Bucket, b audit.Batch) error {
-	return errors.Join(putJSON(meta, keyPlace, b.Place), put(meta, keyLines, b.Lines))
 }
 
 func chunks(meta *bolt.Bucket) (uint64, error) {

@@ -1,0 +1,70 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"atlassian_audit_records/pkg/audit"
+
+	"github.com/klauspost/compress/s2"
+	bolt "go.etcd.io/bbolt"
+)
+
+// maxRedo bounds the lines of one batch in bytes: more is damage, and would be
+// memory that nobody has.
+const maxRedo = 1 << 30
+
+var errRedo = errors.New("the lines of the batch cannot be unpacked")
+
+// pack makes what stands in the file for the lines of a batch: nothing for none,
+// else a block of S2, which is about an eighth of them and takes less time than
+// writing the rest would; with its seal. It uses the memory of buf.
+func pack(buf, key, lines []byte) []byte {
+	const seal = 4
+	if n := seal + s2.MaxEncodedLen(len(lines)); cap(buf) < n {
+		buf = make([]byte, n)
+	}
+	out := buf[:cap(buf)]
+	n := 0
+	if len(lines) > 0 {
+		n = len(s2.Encode(out[seal:], lines))
+	}
+	out = out[:seal+n]
+	binary.BigEndian.PutUint32(out, checksum(key, out[seal:]))
+	return out
+}
+
+// unpack is the inverse of pack, in memory of its own.
+func unpack(v []byte) ([]byte, error) {
+	if len(v) == 0 {
+		return nil, nil
+	}
+	if n, err := s2.DecodedLen(v); err != nil || n > maxRedo {
+		return nil, errRedo
+	}
+	lines, err := s2.Decode(nil, v)
+	if err != nil {
+		return nil, errRedo
+	}
+	return lines, nil
+}
+
+// batch answers the last batch.
+func batch(meta *bolt.Bucket) (b audit.Batch, err error) {
+	if err := getJSON(meta, keyPlace, &b.Place); err != nil {
+		return b, err
+	}
+	v, err := get(meta, keyLines)
+	if err != nil {
+		return b, err
+	}
+	b.Lines, err = unpack(v)
+	return b, err
+}
+
+// putBatch writes a batch. buf is the memory for its lines, which bbolt shares until
+// the transaction ends; the answer is that of the next one.
+func putBatch(meta *bolt.Bucket, b audit.Batch, buf []byte) ([]byte, error) {
+	packed := pack(buf, keyLines, b.Lines)
+	return packed, errors.Join(putJSON(meta, keyPlace, b.Place), meta.Put(keyLines, packed))
+}
