@@ -5,6 +5,7 @@ PROGRAM   := bin/atlassian-audit-records
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS   := -s -w -X main.version=$(VERSION)
 SENDER    := cmd/atlassian-audit-records-run
+SHARED    := cmd/atlassian-audit-records-shared
 LINTER    := bin/golangci-lint
 SCRIPTS   := .ci/run $(wildcard tools/*.sh)
 FUZZTIME  ?= 5m
@@ -16,15 +17,18 @@ BENCHTIME ?= 1s
 export GOFLAGS += -buildvcs=false
 export PYTHONPYCACHEPREFIX := $(CURDIR)/bin/pycache
 
-.PHONY: preview-web preview-picture test-preview build build-collector build-sender tidy demo test test-go test-models test-python race lint cross bench cover check nightly conformance fuzz properties clean
+.PHONY: preview-web preview-picture test-preview build build-collector build-sender build-shared tidy demo test test-go test-models test-python race lint cross bench cover check nightly conformance fuzz properties clean
 
-build: build-collector build-sender # the programs, static
+build: build-collector build-sender build-shared # the programs, static
 
 build-collector:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(PROGRAM) ./cmd/atlassian-audit-records
 
 build-sender: # what `run` starts: a module of its own
 	CGO_ENABLED=0 go build -C $(SENDER) -trimpath -ldflags '$(LDFLAGS)' -o $(CURDIR)/$(PROGRAM)-run .
+
+build-shared: # what knows the stores that machines share a site through: a module of its own
+	CGO_ENABLED=0 go build -C $(SHARED) -trimpath -ldflags '$(LDFLAGS)' -o $(CURDIR)/$(PROGRAM)-shared .
 
 demo: build # the main job from end to end on this machine, nothing configured
 	$(PROGRAM) demo
@@ -38,6 +42,7 @@ test-go: # every Go test
 	go test -timeout 20m ./pkg/collect
 	tools/test.sh -run 'PagesThatComeFast|KilledBetween|AnyLife|EveryOperation' ./pkg/collect
 	cd $(SENDER) && $(CURDIR)/tools/test.sh ./...
+	go test -C $(SHARED) -timeout 20m ./... # the race detector would compile a whole etcd once more: `make race` does
 
 test-models: # the assets in the models of Datadog's API client; compiling those takes minutes, once
 	go test -C internal/modeltest -count=1 ./... # the assets lie outside of its module, so its results must not be cached
@@ -58,21 +63,26 @@ test-python: build
 race: # like test-go, but fails where there is no C compiler
 	CGO_ENABLED=1 go test -race -timeout 60m ./...
 	CGO_ENABLED=1 go test -C $(SENDER) -race -timeout 20m ./...
+	CGO_ENABLED=1 go test -C $(SHARED) -race -timeout 20m ./...
 
 lint: $(LINTER) # formatting, vet, linters, scripts, tidy modules
 	! gofmt -l . | grep .
 	go vet ./...
 	go vet -C $(SENDER) ./...
+	go vet -C $(SHARED) ./...
 	$(LINTER) run ./...
 	cd $(SENDER) && $(CURDIR)/$(LINTER) run ./...
+	cd $(SHARED) && $(CURDIR)/$(LINTER) run ./...
 	go mod tidy -diff
 	cd $(SENDER) && go mod tidy -diff
+	cd $(SHARED) && go mod tidy -diff
 	python3 -m py_compile adapters/python/*.py adapters/python/tests/*.py
 	for script in $(SCRIPTS); do bash -n $$script || exit 1; done
 
-tidy: # go.mod and go.sum of both modules: the sender's follows from the collector's
+tidy: # go.mod and go.sum of all modules: those of the other programs follow from the collector's
 	go mod tidy
 	cd $(SENDER) && go mod tidy
+	cd $(SHARED) && go mod tidy
 
 $(LINTER): tools/go.mod tools/go.sum # from source, pinned in a module of its own
 	go build -C tools -o ../$(LINTER) github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Builds both programs for every platform that is supported, and vets all packages
+# Builds the programs for every platform that is supported, and vets all packages
 # and tests on those operating systems that this one is not.
 set -euo pipefail
 
 export CGO_ENABLED=0
 sender=cmd/atlassian-audit-records-run
+shared=cmd/atlassian-audit-records-shared
 host=$(go env GOHOSTOS)
 for os in linux darwin windows; do
 	suffix=""
@@ -14,10 +15,12 @@ for os in linux darwin windows; do
 		echo "cross: $out"
 		GOOS=$os GOARCH=$arch go build -trimpath -ldflags "${LDFLAGS:-}" -o "$out" ./cmd/atlassian-audit-records
 		GOOS=$os GOARCH=$arch go build -C "$sender" -trimpath -ldflags "${LDFLAGS:-}" -o "$PWD/bin/$os-$arch/atlassian-audit-records-run$suffix" .
+		GOOS=$os GOARCH=$arch go build -C "$shared" -trimpath -ldflags "${LDFLAGS:-}" -o "$PWD/bin/$os-$arch/atlassian-audit-records-shared$suffix" .
 	done
 	if [ "$os" != "$host" ]; then
 		echo "cross: vet for $os"
 		GOOS=$os GOARCH=amd64 go vet ./...
 		GOOS=$os GOARCH=amd64 go vet -C "$sender" ./...
+		GOOS=$os GOARCH=amd64 go vet -C "$shared" .
 	fi
 done

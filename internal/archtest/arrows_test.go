@@ -21,6 +21,8 @@ import (
 const (
 	senderPath = "cmd/atlassian-audit-records-run"
 	senderDir  = "../../" + senderPath
+	sharedPath = "cmd/atlassian-audit-records-shared"
+	sharedDir  = "../../" + sharedPath
 )
 
 // listed is what `go list -json` tells of a package.
@@ -59,9 +61,12 @@ func TestEveryRuleNamesAModuleThatIsUsed(t *testing.T) {
 	}
 }
 
-// senderHeading begins the part of docs/dependencies.md that is about the module
-// of the program of `run`.
-const senderHeading = "## In the program of `run`"
+// modulesOfTheirOwn are the parts of docs/dependencies.md that are about a module of
+// its own, by their headings.
+var modulesOfTheirOwn = map[string]string{
+	"## In the program of `run`":        senderDir,
+	"## In the program of shared state": sharedDir,
+}
 
 func TestEveryDependencyIsExplained(t *testing.T) {
 	t.Parallel()
@@ -69,15 +74,24 @@ func TestEveryDependencyIsExplained(t *testing.T) {
 	if err != nil {
 		t.Fatalf("reading the page that explains the dependencies: %v", err)
 	}
-	collectors, senders, ok := strings.Cut(string(page), senderHeading)
-	if !ok {
-		t.Fatalf("docs/dependencies.md has no part %q", senderHeading)
+	// parts are the page's, by their headings.
+	parts := map[string]string{}
+	rest := string(page)
+	for heading := range modulesOfTheirOwn {
+		before, part, ok := strings.Cut(rest, heading+"\n")
+		if !ok {
+			t.Fatalf("docs/dependencies.md has no part %q", heading)
+		}
+		part, after, _ := strings.Cut(part, "\n## ")
+		parts[heading] = part
+		rest = before + "\n## " + after
 	}
-	senders, rest, _ := strings.Cut(senders, "\n## ")
-	for _, m := range []struct{ dir, text string }{
-		{filepath.Join("..", ".."), collectors + rest},
-		{senderDir, senders},
-	} {
+	type described struct{ dir, text string }
+	all := []described{{filepath.Join("..", ".."), rest}}
+	for heading, dir := range modulesOfTheirOwn {
+		all = append(all, described{dir, parts[heading]})
+	}
+	for _, m := range all {
 		required := requirements(t, m.dir)
 		explained := map[string]bool{}
 		for line := range strings.Lines(m.text) {
@@ -145,18 +159,26 @@ func TestTheAgentsModulesAreOfOneRelease(t *testing.T) {
 	}
 }
 
-// TestTheSendersArrows holds the module of the program of `run` to what it may
-// import of ours: it is a command like the others, and collects through the
-// other program alone.
-func TestTheSendersArrows(t *testing.T) {
+// TestTheOtherProgramsArrows holds the modules of the other programs to what they may
+// import of ours: they are commands like the others. The one of `run` collects
+// through the program that collects alone, and the one of shared state knows
+// nothing of what is shared.
+func TestTheOtherProgramsArrows(t *testing.T) {
 	t.Parallel()
-	allowed := []string{"check", "pkg/agent", "pkg/auth"}
-	for _, platform := range []string{"linux", "darwin", "windows"} {
-		for _, p := range listIn(t, senderDir, platform, "./...") {
-			for _, i := range p.Imports {
-				ours, ok := strings.CutPrefix(i, module+"/")
-				if ok && !slices.Contains(allowed, ours) && !strings.HasPrefix(ours, senderPath+"/internal/") {
-					t.Errorf("%s imports %s: the program of `run` may import %s, and its own packages", p.ImportPath, ours, strings.Join(allowed, ", "))
+	for _, m := range []struct {
+		dir, path string
+		allowed   []string
+	}{
+		{senderDir, senderPath, []string{"check", "pkg/agent", "pkg/auth"}},
+		{sharedDir, sharedPath, []string{"pkg/shared"}},
+	} {
+		for _, platform := range []string{"linux", "darwin", "windows"} {
+			for _, p := range listIn(t, m.dir, platform, "./...") {
+				for _, i := range p.Imports {
+					ours, ok := strings.CutPrefix(i, module+"/")
+					if ok && !slices.Contains(m.allowed, ours) && !strings.HasPrefix(ours, m.path+"/internal/") {
+						t.Errorf("%s imports %s: this program may import %s, and its own packages", p.ImportPath, ours, strings.Join(m.allowed, ", "))
+					}
 				}
 			}
 		}

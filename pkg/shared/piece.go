@@ -113,7 +113,7 @@ func decodePiece(key string, value []byte) ([]audit.Seen, error) {
 	var out []audit.Seen
 	for len(b) > 0 {
 		var e audit.Seen
-		n := 0
+		var n int
 		if out == nil {
 			e.Millis, n = binary.Varint(b)
 		} else {
