@@ -32,6 +32,9 @@ func Logs(text []byte, spool string) ([]tail.Source, error) {
 	}
 	var out []tail.Source
 	for i, e := range entries {
+		if e == nil {
+			return nil, fmt.Errorf("logs[%d]: is empty: say what to follow, or remove it", i)
+		}
 		if e.Service == "" {
 			e.Service = file.InitConfig.Service // as the Agent does
 		}
