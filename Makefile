@@ -7,17 +7,22 @@ LDFLAGS   := -s -w -X main.version=$(VERSION)
 SENDER    := cmd/atlassian-audit-records-run
 SHARED    := cmd/atlassian-audit-records-shared
 LINTER    := bin/golangci-lint
+GREMLINS  := bin/gremlins
+MUTATION  := bin/mutation
+VULNCHECK := bin/govulncheck
 SCRIPTS   := .ci/run $(wildcard tools/*.sh)
-FUZZTIME  ?= 5m
+FUZZTIME  ?= 30s
 CHECKS    ?= 20000
 BENCH     ?= .
 BENCHTIME ?= 1s
+MUTANTS   ?= 1/1
+MUTATED   ?= ./pkg/state ./pkg/spool ./pkg/collect
 
 # The version is stamped by LDFLAGS; asking git again fails where somebody else owns the checkout.
 export GOFLAGS += -buildvcs=false
 export PYTHONPYCACHEPREFIX := $(CURDIR)/bin/pycache
 
-.PHONY: preview-web preview-picture test-preview build build-collector build-sender build-shared tidy demo test test-go test-models test-python race lint cross bench cover check nightly conformance fuzz properties clean
+.PHONY: preview-web preview-picture test-preview build build-collector build-sender build-shared tidy demo test test-go test-models test-python race lint cross bench cover vuln mutation check nightly conformance fuzz properties clean
 
 build: build-collector build-sender build-shared # the programs, static
 
@@ -73,6 +78,7 @@ lint: $(LINTER) # formatting, vet, linters, scripts, tidy modules
 	$(LINTER) run ./...
 	cd $(SENDER) && $(CURDIR)/$(LINTER) run ./...
 	cd $(SHARED) && $(CURDIR)/$(LINTER) run ./...
+	go vet -C tools ./mutation
 	go mod tidy -diff
 	cd $(SENDER) && go mod tidy -diff
 	cd $(SHARED) && go mod tidy -diff
@@ -94,13 +100,22 @@ cross: # the program for every platform, and vet for those that this one is not
 bench: build # the measures of docs/performance.md
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 60m ./...
 
-cover: # statement coverage, each package by all tests
-	go test -coverpkg=./... -coverprofile=bin/cover.out -timeout 20m ./...
-	go tool cover -func=bin/cover.out | tail -n 1
+cover: # statement coverage of each package; fails where a critical one has too little
+	tools/cover.sh
+
+vuln: $(VULNCHECK) # known vulnerabilities; says so where their database cannot be reached
+	tools/vuln.sh $(VULNCHECK) . $(SENDER) $(SHARED)
+
+mutation: $(GREMLINS) $(MUTATION) # what the tests of the critical packages let live; docs/mutation.md
+	$(MUTATION) -gremlins $(GREMLINS) -part $(MUTANTS) $(MUTATED)
+
+$(GREMLINS) $(MUTATION) $(VULNCHECK): tools/go.mod tools/go.sum $(wildcard tools/mutation/*.go) # from source, pinned like the linter
+	go build -C tools -o ../bin/ github.com/go-gremlins/gremlins/cmd/gremlins ./mutation golang.org/x/vuln/cmd/govulncheck
+	touch $(GREMLINS) $(MUTATION) $(VULNCHECK)
 
 check: test test-models lint cross demo # all that a change has to pass
 
-nightly: race conformance test-preview fuzz properties # what is too long for every change
+nightly: race conformance test-preview fuzz properties cover vuln mutation # what is too long for every change
 
 conformance: # every row of the conformance suite for every kind of source, also for those that share most of their code
 	CONFORMANCE=all go test -timeout 60m ./pkg/collect

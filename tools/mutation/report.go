@@ -1,0 +1,166 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// result is what became of a package's mutants.
+type result struct {
+	pkg                                            string
+	killed, hung, lived, notCovered, notViable, no int
+	survivors                                      []string // as readExplanations reads them, sorted
+}
+
+// score is the percentage of mutants killed among all that can be compiled and
+// were to be tried; those that no test reaches are not.
+func (r *result) score() float64 {
+	all := r.killed + r.hung + r.lived + r.notCovered
+	if all == 0 {
+		return 100
+	}
+	return 100 * float64(r.killed+r.hung) / float64(all)
+}
+
+// answer is the report of gremlins.
+type answer struct {
+	Files []struct {
+		Name      string `json:"file_name"`
+		Mutations []struct {
+			Type   string `json:"type"`
+			Status string `json:"status"`
+			Line   int    `json:"line"`
+			Column int    `json:"column"`
+		} `json:"mutations"`
+	} `json:"files"`
+}
+
+func readResult(root, pkg, report, verdicts string) (*result, error) {
+	var a answer
+	if err := readJSON(report, &a); err != nil {
+		return nil, fmt.Errorf("read the report of gremlins: %w", err)
+	}
+	known, err := readVerdicts(verdicts)
+	if err != nil {
+		return nil, err
+	}
+	r := &result{pkg: pkg}
+	for _, v := range known {
+		switch v.Status {
+		case killed:
+			r.killed++
+		case hung:
+			r.hung++
+		case lived:
+			r.lived++
+			name, err := describe(root, pkg, v)
+			if err != nil {
+				return nil, err
+			}
+			r.survivors = append(r.survivors, name)
+		case notViable:
+			r.notViable++
+		case leftOut:
+			r.no++
+		}
+	}
+	for _, f := range a.Files {
+		for _, m := range f.Mutations {
+			if m.Status != "NOT COVERED" {
+				continue
+			}
+			r.notCovered++
+			name, err := describe(root, pkg, verdict{File: filepath.Base(f.Name), Line: m.Line, Column: m.Column, To: m.Type})
+			if err != nil {
+				return nil, err
+			}
+			r.survivors = append(r.survivors, name)
+		}
+	}
+	slices.Sort(r.survivors)
+	return r, nil
+}
+
+// describe names a mutant by what stays when lines move:
+//
+//	pkg/state/copy.go CopyDue "<" to "<=" in: return since >= age || since < -age, nil
+//
+// Where the token stands in the line more than once, its number follows. One
+// that no test reaches has, in place of the tokens, the name of the mutation.
+func describe(root, pkg string, v verdict) (string, error) {
+	path := filepath.Join(root, pkg, v.File)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	lines := strings.Split(string(text), "\n")
+	if v.Line < 1 || v.Line > len(lines) {
+		return "", fmt.Errorf("%s has no line %d", path, v.Line)
+	}
+	line := lines[v.Line-1]
+	what := fmt.Sprintf("%q to %q", v.From, v.To)
+	if v.From == "" {
+		what = "not reached, " + v.To
+	} else if n := strings.Count(line[:v.Column-1], v.From); n > 0 {
+		what += fmt.Sprintf(" (%d)", n+1)
+	}
+	return fmt.Sprintf("%s/%s %s %s in: %s", pkg, v.File, function(path, text, v.Line), what, strings.TrimSpace(line)), nil
+}
+
+// function is the name of the function around a line; "-" outside of any.
+func function(path string, text []byte, line int) string {
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, path, text, parser.SkipObjectResolution)
+	if err != nil {
+		return "-"
+	}
+	for _, d := range file.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if ok && files.Position(f.Pos()).Line <= line && line <= files.Position(f.End()).Line {
+			return f.Name.Name
+		}
+	}
+	return "-"
+}
+
+// readExplanations are the lines of the file that name a survivor, indented by
+// four blanks: each stands under the sentence that explains it.
+func readExplanations(path string) (map[string]bool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "    pkg/"); ok {
+			out["pkg/"+name] = true
+		}
+	}
+	return out, nil
+}
+
+func (r *result) print(out io.Writer, explained map[string]bool) {
+	fmt.Fprintf(out, "%s: %.1f %% of %d mutants killed: %d by a failing test, %d because the tests did not end; %d lived, %d not reached; besides %d not viable, %d left out\n",
+		r.pkg, r.score(), r.killed+r.hung+r.lived+r.notCovered, r.killed, r.hung, r.lived, r.notCovered, r.notViable, r.no)
+	without := slices.DeleteFunc(slices.Clone(r.survivors), func(s string) bool { return explained[s] })
+	fmt.Fprintf(out, "%s: %d survivors, %d of them without an explanation%s\n", r.pkg, len(r.survivors), len(without), cmp.Or(map[bool]string{true: ":"}[len(without) > 0], ""))
+	for _, s := range without {
+		fmt.Fprintln(out, "    "+s)
+	}
+	if r.no > 0 {
+		return // what was left out may be what an explanation is about
+	}
+	for name := range explained {
+		if strings.HasPrefix(name, r.pkg+"/") && !slices.Contains(r.survivors, name) {
+			fmt.Fprintf(out, "%s: explained, but not alive: %s\n", r.pkg, name)
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// unit is a test, or a subtest of one that takes long, with what it reaches.
+type unit struct {
+	Name string
+	// Time is the processor's, as it depends less on what else the machine does.
+	Time   time.Duration
+	Blocks []block
+}
+
+// block is a stretch of source, both ends included, as a cover profile has it.
+type block struct {
+	File             string
+	Line, Column     int
+	EndLine, EndCol  int
+	Statements, Hits int
+}
+
+func (u unit) reaches(file string, line, column int) bool {
+	return slices.ContainsFunc(u.Blocks, func(b block) bool {
+		from := b.Line < line || b.Line == line && b.Column <= column
+		to := line < b.EndLine || line == b.EndLine && column <= b.EndCol
+		return b.File == file && from && to
+	})
+}
+
+// long is when the subtests of a test are measured one by one.
+const long = time.Second
+
+// measure runs each test of the package by itself, keeps what it learns, and
+// writes the sum of all profiles to the path given.
+func (s settings) measure(dir, profile string) error {
+	here := filepath.Join(s.Root, s.Package)
+	binary := filepath.Join(dir, "cover.test")
+	build := exec.Command(s.Go, "test", "-c", "-cover", "-covermode=set", "-o", binary, ".")
+	build.Dir, build.Stderr = here, os.Stderr
+	if err := build.Run(); err != nil {
+		return err
+	}
+	list := exec.Command(binary, "-test.list", "^Test|^Fuzz|^Example")
+	list.Dir = here
+	names, err := list.Output()
+	if err != nil {
+		return fmt.Errorf("list the tests: %w", err)
+	}
+	var units []unit
+	sum := map[string]int{}
+	for _, name := range strings.Fields(string(names)) {
+		u, subtests, err := s.unit(dir, binary, here, name, sum)
+		if err != nil {
+			return err
+		}
+		if u.Time <= long || len(subtests) == 0 {
+			units = append(units, u)
+			continue
+		}
+		for _, sub := range subtests {
+			u, _, err := s.unit(dir, binary, here, sub, sum)
+			if err != nil {
+				return err
+			}
+			units = append(units, u)
+		}
+	}
+	var out bytes.Buffer
+	out.WriteString("mode: set\n")
+	for _, place := range slices.Sorted(maps.Keys(sum)) {
+		fmt.Fprintf(&out, "%s %d\n", place, sum[place])
+	}
+	if err := os.WriteFile(profile, out.Bytes(), 0o600); err != nil {
+		return err
+	}
+	return writeJSON(filepath.Join(dir, unitsFile), units)
+}
+
+var subtest = regexp.MustCompile(`(?m)^=== RUN   ([^/\s]+/[^/\s]+)$`)
+
+// unit runs one test. It adds to sum, by block, whether it was reached.
+func (s settings) unit(dir, binary, here, name string, sum map[string]int) (u unit, subtests []string, err error) {
+	profile := filepath.Join(dir, "unit.cover")
+	cmd := exec.Command(binary, "-test.v", "-test.run", batch{names: []string{name}}.pattern(), "-test.coverprofile", profile, "-test.timeout", "20m")
+	cmd.Dir = here
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return u, nil, fmt.Errorf("%s fails as it is: %w\n%s", name, err, text)
+	}
+	u = unit{Name: name, Time: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+	for _, m := range subtest.FindAllSubmatch(text, -1) {
+		subtests = append(subtests, string(m[1]))
+	}
+	lines, err := os.ReadFile(profile)
+	if err != nil {
+		return u, nil, err
+	}
+	for line := range strings.Lines(string(lines)) {
+		place, hits, ok := cutLast(strings.TrimSpace(line), " ")
+		if !ok || strings.HasPrefix(line, "mode:") {
+			continue
+		}
+		if _, known := sum[place]; !known {
+			sum[place] = 0
+		}
+		if hits == "0" {
+			continue
+		}
+		sum[place] = 1
+		var b block
+		file, numbers, _ := cutLast(place, ":")
+		if _, err := fmt.Sscanf(numbers, "%d.%d,%d.%d %d", &b.Line, &b.Column, &b.EndLine, &b.EndCol, &b.Statements); err != nil {
+			return u, nil, fmt.Errorf("read the cover profile: %w", err)
+		}
+		b.File = path.Base(file)
+		u.Blocks = append(u.Blocks, b)
+	}
+	return u, subtests, nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
