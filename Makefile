@@ -22,7 +22,7 @@ MUTATED   ?= ./pkg/state ./pkg/spool ./pkg/collect
 export GOFLAGS += -buildvcs=false
 export PYTHONPYCACHEPREFIX := $(CURDIR)/bin/pycache
 
-.PHONY: preview-web preview-picture test-preview build build-collector build-sender build-shared tidy demo test test-go test-models test-python race lint cross bench cover vuln mutation check nightly conformance fuzz properties clean
+.PHONY: preview-web preview-picture test-preview build build-collector build-sender build-shared tidy demo test test-go test-models test-python race lint cross bench comparison cover vuln mutation check nightly conformance fuzz properties clean
 
 build: build-collector build-sender build-shared # the programs, static
 
@@ -82,7 +82,7 @@ lint: $(LINTER) # formatting, vet, linters, scripts, tidy modules
 	go mod tidy -diff
 	cd $(SENDER) && go mod tidy -diff
 	cd $(SHARED) && go mod tidy -diff
-	python3 -m py_compile adapters/python/*.py adapters/python/tests/*.py
+	python3 -m py_compile adapters/python/*.py adapters/python/tests/*.py tools/comparison/*.py
 	for script in $(SCRIPTS); do bash -n $$script || exit 1; done
 
 tidy: # go.mod and go.sum of all modules: those of the other programs follow from the collector's
@@ -99,6 +99,10 @@ cross: # the program for every platform, and vet for those that this one is not
 
 bench: build # the measures of docs/performance.md
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 60m ./...
+
+comparison: # what this check and collectors of others lose of the same scripted day; docs/comparison.md says how to fetch them
+	go build -o bin/compare ./internal/comparison
+	bin/compare $(ARGS)
 
 cover: # statement coverage of each package; fails where a critical one has too little
 	tools/cover.sh

@@ -52,13 +52,21 @@ func TestSimulateServesUntilItIsInterrupted(t *testing.T) {
 	}
 }
 
-func TestSimulateNamesEveryFault(t *testing.T) {
+func TestSimulateNamesEveryFaultAndScenario(t *testing.T) {
 	t.Parallel()
 	help := start(t, "", "simulate", "--help").Out
 	for _, fault := range atlassiantest.FaultNames() {
 		if !strings.Contains(help, fault) {
 			t.Errorf("the help lacks %s", fault)
 		}
+	}
+	for _, scenario := range atlassiantest.ScenarioNames() {
+		if !strings.Contains(help, scenario) {
+			t.Errorf("the help lacks %s", scenario)
+		}
+	}
+	if got := start(t, "", "simulate", "--listen", "127.0.0.1:0", "--scenario", "banana"); got.Status != 1 || !strings.HasPrefix(got.Err, "Error: no scenario is called \"banana\"; there are ") {
+		t.Errorf("outcome %+v", got)
 	}
 	if got := start(t, "", "simulate", "--listen", "127.0.0.1:0", "--fault", "banana"); got.Status != 1 || !strings.HasPrefix(got.Err, "Error: no fault is called \"banana\"; there are ") {
 		t.Errorf("outcome %+v", got)

@@ -133,6 +133,12 @@ var rooms = map[string]room{
 			"and the state that it judges would let one mistake cancel another",
 		forTests: true,
 	},
+	"internal/comparison": {
+		imports: []string{"check", "pkg/agent", "pkg/atlassian/atlassiantest"},
+		why: "it sees the check as any other collector: a process that asks a site and hands lines on; only the process itself, and " +
+			"the folder in which its lines are, are known to it",
+		forTests: true,
+	},
 	"internal/archtest": {
 		why: "it reads the code from outside",
 	},

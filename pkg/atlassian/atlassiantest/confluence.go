@@ -46,6 +46,9 @@ func (s *Server) confluenceReply(i RequestInfo) reply {
 				continue
 			}
 			ms, err := strconv.ParseInt(text, 10, 64)
+			if at, notText := time.Parse(time.RFC3339, text); notText == nil && s.Quirks(Confluence).TextDates {
+				ms, err = at.UnixMilli(), nil
+			}
 			if err != nil {
 				return confluenceError(http.StatusBadRequest,
 					fmt.Sprintf("%s is not a number of milliseconds since the epoch: %q", b.name, text))

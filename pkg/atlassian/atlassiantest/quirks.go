@@ -47,6 +47,10 @@ type Quirks struct {
 	// the list is empty, as documented: "from must be before to".
 	EqualBounds bool
 
+	// TextDates lets Confluence take bounds in RFC 3339 too, as several
+	// collectors send them; its reference wants milliseconds.
+	TextDates bool
+
 	// Of the organisation's log alone:
 	//
 	// NextAtEnd names a next cursor on the last page too, by which to ask for what

@@ -42,6 +42,9 @@ type SimulateOptions struct {
 	// AuditLog is a folder below which Data Center writes its audit log files, each
 	// product in a folder of its name; empty for none.
 	AuditLog string
+	// Scenario names what happens from the start on, in place of Records, Span and
+	// Rate; empty for nothing.
+	Scenario string
 	// Verbose writes a line for each request.
 	Verbose bool
 }
@@ -66,6 +69,17 @@ func Serve(ctx context.Context, o SimulateOptions, out io.Writer) error {
 		dc = &DataCenter{Old: o.Old}
 	default:
 		return fmt.Errorf("no deployment %q can be simulated; there are cloud and data_center", o.Deployment)
+	}
+	var scenario Scenario
+	if o.Scenario != "" {
+		if dc != nil || slices.Contains(o.Products, Organization) {
+			return fmt.Errorf("a scenario is about Jira and Confluence on Cloud alone")
+		}
+		var err error
+		if scenario, err = ScenarioNamed(o.Scenario); err != nil {
+			return err
+		}
+		o.Products, o.Records, o.Rate = scenarioProducts, 0, 0
 	}
 	s := New(Options{Seed: o.Seed, DataCenter: dc})
 	for _, p := range o.Products {
@@ -114,8 +128,16 @@ func Serve(ctx context.Context, o SimulateOptions, out io.Writer) error {
 		})
 		running.Go(func() { t.Run(ctx) })
 	}
+	if o.Scenario != "" {
+		running.Go(func() { scenario.Play(s, o.Seed, s.now()).run(ctx) })
+		w.printf("\nThe scenario %s has begun, and takes %s. %s.\nEach record has a key of its own (%s) in the name of its object, twins aside.\n",
+			scenario.Name, scenario.Length, scenario.About, ScenarioKey)
+	}
 	<-ctx.Done()
 	running.Wait()
+	if o.Scenario != "" {
+		w.printf("\nIn the end there were %d records in Jira and %d in Confluence.\n", s.Len(Jira), s.Len(Confluence))
+	}
 	if err := shut(); err != nil {
 		return fmt.Errorf("closing the simulator's port: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,44 @@ func TestServeTellsHowToUseIt(t *testing.T) {
 	}
 }
 
+func TestServePlaysAScenario(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, w := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := atlassiantest.Serve(ctx, atlassiantest.SimulateOptions{Scenario: "calm", Seed: 1, Records: 10, Rate: 5}, w)
+		_ = w.Close()
+		done <- err
+	}()
+	in := bufio.NewReader(r)
+	origin := ""
+	for line := ""; !strings.Contains(line, "has a key of its own"); {
+		var err error
+		if line, err = in.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		if _, site, ok := strings.Cut(line, "- site: "); ok {
+			origin = strings.TrimSpace(site)
+		}
+	}
+	tr := &http.Transport{DisableKeepAlives: true}
+	for shown := 0; shown < 50; { // what lies before the begin; it appears a moment after the port opens
+		req := request(t, origin+jiraPath)
+		req.SetBasicAuth(atlassiantest.DefaultEmail, atlassiantest.DefaultClassicToken)
+		shown = len(receive(tr.RoundTrip, req).list(t))
+	}
+	cancel()
+	rest, err := io.ReadAll(in)
+	if want := regexp.MustCompile(`In the end there were \d\d+ records in Jira and \d\d+ in Confluence\.`); err != nil || !want.Match(rest) {
+		t.Errorf("in the end it says %s (%v)", rest, err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestServeRefusesWhatItCannotDo(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -90,6 +129,8 @@ func TestServeRefusesWhatItCannotDo(t *testing.T) {
 		{"a skew that is no duration", atlassiantest.SimulateOptions{Faults: []string{"clock-skew=20"}}, `the fault clock-skew: "20" is not a duration`},
 		{"an unknown product", atlassiantest.SimulateOptions{Products: []string{"bitbucket"}}, `no product "bitbucket"`},
 		{"a negative rate", atlassiantest.SimulateOptions{Rate: -1}, "must not be negative"},
+		{"a scenario that there is not", atlassiantest.SimulateOptions{Scenario: "gremlins"}, `no scenario is called "gremlins"; there are day, calm,`},
+		{"a scenario on Data Center", atlassiantest.SimulateOptions{Scenario: "calm", Deployment: "data_center"}, "on Cloud alone"},
 		{"an address that is none", atlassiantest.SimulateOptions{Listen: "nowhere"}, `listen address "nowhere"`},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
