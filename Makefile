@@ -13,6 +13,8 @@ VULNCHECK := bin/govulncheck
 SCRIPTS   := .ci/run $(wildcard tools/*.sh)
 FUZZTIME  ?= 30s
 CHECKS    ?= 20000
+WORLDS    ?= 300
+STEPS     ?= 40
 BENCH     ?= .
 BENCHTIME ?= 1s
 MUTANTS   ?= 1/1
@@ -22,7 +24,7 @@ MUTATED   ?= ./pkg/state ./pkg/spool ./pkg/collect
 export GOFLAGS += -buildvcs=false
 export PYTHONPYCACHEPREFIX := $(CURDIR)/bin/pycache
 
-.PHONY: preview-web preview-picture test-preview build build-collector build-sender build-shared tidy demo test test-go test-models test-python race lint cross bench comparison cover vuln mutation check nightly conformance fuzz properties clean
+.PHONY: preview-web preview-picture test-preview build build-collector build-sender build-shared tidy demo test test-go test-models test-python race lint cross bench comparison cover vuln mutation check nightly conformance explore explore-mutants fuzz properties clean
 
 build: build-collector build-sender build-shared # the programs, static
 
@@ -117,12 +119,18 @@ $(GREMLINS) $(MUTATION) $(VULNCHECK): tools/go.mod tools/go.sum $(wildcard tools
 	go build -C tools -o ../bin/ github.com/go-gremlins/gremlins/cmd/gremlins ./mutation golang.org/x/vuln/cmd/govulncheck
 	touch $(GREMLINS) $(MUTATION) $(VULNCHECK)
 
-check: test test-models lint cross demo # all that a change has to pass
+check: test test-models lint cross demo explore # all that a change has to pass
 
 nightly: race conformance test-preview fuzz properties cover vuln mutation # what is too long for every change
 
 conformance: # every row of the conformance suite for every kind of source, also for those that share most of their code
 	CONFORMANCE=all go test -timeout 60m ./pkg/collect
+
+explore: # worlds in which everything goes wrong, about two minutes of them: see docs/explore.md. FOR=1h looks for longer, SEED=n shows one world again
+	tools/explore.sh $(if $(SEED),-explore.worlds 1 -explore.seed $(SEED) -explore.story bin/explore-$(SEED).txt,-explore.worlds $(WORLDS)) $(if $(FOR),-explore.for $(FOR)) -explore.steps $(STEPS)
+
+explore-mutants: # how long the explorer takes to find known bugs: see docs/explore.md
+	tools/explore-mutants.py
 
 fuzz: # every fuzz target there is, FUZZTIME each
 	FUZZTIME=$(FUZZTIME) tools/fuzz.sh

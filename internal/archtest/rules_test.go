@@ -139,6 +139,13 @@ var rooms = map[string]room{
 			"the folder in which its lines are, are known to it",
 		forTests: true,
 	},
+	"internal/explore": {
+		imports: []string{
+			"pkg/audit", "pkg/collect", "pkg/spool", "pkg/spool/spooltest", "pkg/state", "pkg/atlassian/atlassiantest", "internal/sourcetest",
+		},
+		why:      "it lets the rooms that keep the promise live together, as the check wires them, and judges them from outside",
+		forTests: true,
+	},
 	"internal/archtest": {
 		why: "it reads the code from outside",
 	},

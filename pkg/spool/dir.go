@@ -38,8 +38,6 @@ type Dir struct {
 	fs   FS
 	path string
 	o    Options
-	// unsynced is the file of which a sync failed last, in this process.
-	unsynced string
 }
 
 // Open opens the folder at path and makes it, with mode 0700, when it is

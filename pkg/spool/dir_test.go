@@ -276,7 +276,7 @@ func TestSize(t *testing.T) {
 	d := open(t, m, spool.Options{})
 	m.WriteFile(folder+"/a.jsonl", make([]byte, 10))
 	m.WriteFile(folder+"/b.jsonl", make([]byte, 20))
-	m.WriteFile(folder+"/b.jsonl.unsynced", make([]byte, 40))
+	m.WriteFile(folder+"/b.jsonl.tmp", make([]byte, 40))
 	m.WriteFile(folder+"/.hidden.jsonl", make([]byte, 80))
 	m.MkdirAll(folder + "/c.jsonl")
 	m.Symlink(folder + "/d.jsonl")

@@ -32,13 +32,13 @@
 //	the file, shorter than the place            returns all lines
 //	the file, ending at the place or within     writes the batch there: same bytes, same place
 //	  the batch, and every byte so far is ours
-//	the whole batch, whatever is behind it      syncs
-//	some other byte within the batch            syncs, and returns the lines that do not stand
-//	                                            there as whole lines
+//	the whole batch, whatever is behind it      writes it there again: same bytes, same place
+//	some other byte within the batch            writes the lines there again that stand there
+//	                                            as whole lines, and returns the others
 //	a symbolic link, folder or device           fails: somebody else was here
-//	lines of the batch, but a sync of them      writes these lines there again, because the
-//	  failed before, as a file                  system may have dropped the bytes that it
-//	  "<name>.unsynced" tells                   still shows
+//
+// What stands there is written again, because it may only seem to: a system whose
+// sync failed shows bytes that it has dropped, and syncs them no more.
 //
 // Other bytes within the batch are what a power failure leaves of a write that
 // was not synced: parts may be missing before parts that are there. The Agent
@@ -57,6 +57,8 @@
 //	  nears 18 hours                             spooled again, the old lines as late
 //	stays undelivered for a day, while lines of  moved to Delivered and reported for a
 //	  others, read later, are delivered          day: its last lines were excluded
+//	has no line that can be read, and did not    moved to Delivered: a power failure left it,
+//	  change for a day                           and its lines stand elsewhere
 //	anything else                                left where it is, however long
 //
 // What is not known is never taken for delivered, nor for undelivered: without the

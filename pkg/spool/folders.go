@@ -1,11 +1,12 @@
 package spool
 
 import (
-	"bytes"
+	"bufio"
 	"cmp"
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -171,26 +172,32 @@ func ensure(fsys FS, path string) error {
 	return nil
 }
 
-// ownerOf reads whose a file is from its first line; ok is false where that
-// does not say.
+// ownerOf reads whose a file is from its first line that is one: a power failure
+// may have cut or emptied those before it. ok is false where there is none.
 func ownerOf(fsys FS, path string) (o Owner, ok bool, err error) {
 	f, err := fsys.Open(path)
 	if err != nil {
 		return Owner{}, false, failed("open", path, err)
 	}
 	defer f.Close() // nothing was written
-	for n := 8 << 10; ; n *= 4 {
-		buf := make([]byte, n)
-		k, err := f.ReadAt(buf, 0)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return Owner{}, false, failed("read", path, err)
-		}
-		if end := bytes.IndexByte(buf[:k], '\n'); end >= 0 {
-			s, ok := audit.ReadLine(buf[:end])
-			return Owner{s.Home, s.Product}, ok, nil
-		}
-		if k < n || n > 2*audit.MaxLine {
+	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, math.MaxInt64), 8<<10)
+	var long []byte // a line that is longer than the reader holds
+	for tooLong := false; ; {
+		part, err := r.ReadSlice('\n')
+		switch {
+		case err == nil:
+			if s, ok := audit.ReadLine(append(long, part...)); ok && !tooLong {
+				return Owner{s.Home, s.Product}, true, nil
+			}
+			long, tooLong = long[:0], false
+		case errors.Is(err, io.EOF):
 			return Owner{}, false, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return Owner{}, false, failed("read", path, err)
+		case len(long) > maxPiece:
+			tooLong = true
+		default:
+			long = append(long, part...)
 		}
 	}
 }

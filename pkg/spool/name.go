@@ -6,11 +6,7 @@ import (
 	"time"
 )
 
-const (
-	suffix = ".jsonl"
-	// unsynced is appended to the name of a file of which a sync failed.
-	unsynced = ".unsynced"
-)
+const suffix = ".jsonl"
 
 // newName is a file's name: its time of birth, so that names sort by age, and
 // 64 random bits, so that no name ever comes back. It holds no character that

@@ -68,9 +68,9 @@ func TestRecovery(t *testing.T) {
 		file    string // afterwards; "-" for none
 		err     string
 	}{
-		{name: "the whole batch is there and nothing is done",
+		{name: "the whole batch is there and stays",
 			corrupt: func(*spooltest.MemFS) {}, file: whole},
-		{name: "more than the batch is there and nothing is done",
+		{name: "more than the batch is there and stays",
 			corrupt: become(whole + "sixth\nsev"), file: whole + "sixth\nsev"},
 		{name: "the file ends at the batch, which is written",
 			corrupt: cut(len(before)), written: true, file: whole},
@@ -88,7 +88,7 @@ func TestRecovery(t *testing.T) {
 			offset0: true, corrupt: become(""), written: true, file: whole},
 		{name: "the file holds a part and the batch was its beginning, so it is written",
 			offset0: true, corrupt: cut(9), written: true, file: whole},
-		{name: "the whole file is the batch and nothing is done",
+		{name: "the whole file is the batch and stays",
 			offset0: true, corrupt: func(*spooltest.MemFS) {}, file: whole},
 		{name: "the file is shorter than where the batch begins, so all of it goes to a new file",
 			corrupt: cut(len(before) - 1), rest: batch, file: before[:len(before)-1]},
@@ -202,9 +202,8 @@ func TestRecoverAfterAFailedSync(t *testing.T) {
 
 			m = m.Clone() // the next process
 			d = open(t, m, spool.Options{})
-			written, rest, err := d.Recover(b)
-			if !written || rest != nil || err != nil {
-				t.Fatalf("Recover = %v, %q, %v; want true and nothing", written, rest, err)
+			if _, rest, err := d.Recover(b); rest != nil || err != nil {
+				t.Fatalf("Recover = %q, %v; want nothing", rest, err)
 			}
 			for seed := range uint64(16) {
 				got, _ := m.Crash(seed).ReadFile(path)
@@ -216,7 +215,7 @@ func TestRecoverAfterAFailedSync(t *testing.T) {
 				t.Errorf("Recover once more = %v, %v; want nothing to do", written, err)
 			}
 			if f := m.Files(); len(f) != 1 {
-				t.Errorf("there are %d files, want the mark removed", len(f))
+				t.Errorf("there are %d files", len(f))
 			}
 		})
 	}
@@ -250,14 +249,15 @@ func TestRecoverOfBadBatches(t *testing.T) {
 	}
 }
 
-// Where not even the mark can be made, the process that saw the failure knows.
-func TestRecoverAfterAFailedSyncWithoutAMark(t *testing.T) {
+// A sync fails, and with it everything that could tell the next process.
+func TestRecoverAfterAFailedSyncThatNobodyCouldTell(t *testing.T) {
 	t.Parallel()
 	m := newFS()
 	d := open(t, m, spool.Options{})
 	b := audit.Batch{Place: audit.Place{File: name}, Lines: []byte("a line\n")}
+	failed := false
 	m.Inject(func(op spooltest.Op) error {
-		if op.Kind == "Sync" || strings.HasSuffix(op.Path, ".unsynced") {
+		if failed = failed || op.Kind == "Sync"; failed {
 			return syscall.EIO
 		}
 		return nil
@@ -265,9 +265,9 @@ func TestRecoverAfterAFailedSyncWithoutAMark(t *testing.T) {
 	if err := d.Write(b.Place, b.Lines); err == nil {
 		t.Fatal("a failed sync was not told")
 	}
-	m.Inject(nil)
-	if written, _, err := d.Recover(b); !written || err != nil {
-		t.Errorf("Recover = %v, %v; want it to write", written, err)
+	m = m.Clone() // the next process
+	if _, rest, err := open(t, m, spool.Options{}).Recover(b); rest != nil || err != nil {
+		t.Errorf("Recover = %q, %v; want nothing", rest, err)
 	}
 	for seed := range uint64(16) {
 		if got, _ := m.Crash(seed).ReadFile(path); string(got) != "a line\n" {

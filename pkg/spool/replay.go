@@ -83,7 +83,7 @@ func (t *Tracker) FindReplay(since, until time.Time, ledger string, again bool) 
 	if err != nil {
 		return Replay{}, err
 	}
-	if gone, err = t.own(gone); err != nil {
+	if gone, _, err = t.own(gone); err != nil {
 		return Replay{}, err
 	}
 	var out Replay

@@ -80,7 +80,7 @@ func TestReplay(t *testing.T) {
 			if i >= 20 && i <= 26 {
 				want = 2
 			}
-			if got := len(d.agent.received[id]); got != want {
+			if got := len(d.agent.Received[id]); got != want {
 				t.Errorf("line %d was received %d times, want %d", i, got, want)
 			}
 		}
@@ -105,21 +105,21 @@ func TestReplay(t *testing.T) {
 		}
 		d.runs(2)
 		for _, id := range d.ids {
-			if got := len(d.agent.received[id]); got != 3 {
+			if got := len(d.agent.Received[id]); got != 3 {
 				t.Errorf("%s was received %d times", id, got)
 			}
 		}
 	})
 	each(t, "a copy is not put back itself, however it went on", func(t *testing.T, d *depot) {
 		at := delivering(d, 2)
-		d.agent.dark = true
+		d.agent.Dark = true
 		d.replay(at[0].Add(-time.Minute), d.now, false)
 		d.now = d.now.Add(17 * time.Hour)
 		d.runs(5)
 		if d.did.Renewed == 0 {
 			t.Fatalf("the copy was not spooled again: %+v", d.did)
 		}
-		d.agent.dark = false
+		d.agent.Dark = false
 		d.runs(30)
 		if _, r := d.find(at[0].Add(-time.Minute), d.now, false); lined(r.Parts) != 0 {
 			t.Errorf("it would put back %+v", r.Parts)
@@ -134,14 +134,14 @@ func TestReplay(t *testing.T) {
 		d.replay(at[0].Add(-time.Minute), at[4].Add(-time.Minute), false)
 		d.runs(2)
 		for i, id := range d.ids[:5] {
-			if got := d.agent.received[id]; len(got) != 2 || got[0].Late || got[1].Late != (i < 4) {
+			if got := d.agent.Received[id]; len(got) != 2 || got[0].Late || got[1].Late != (i < 4) {
 				t.Errorf("line %d: %+v", i, got)
 			}
 		}
 	})
 	each(t, "what is not delivered is not put back", func(t *testing.T, d *depot) {
 		at := delivering(d, 2)
-		d.agent.dark = true
+		d.agent.Dark = true
 		d.write(time.Second)
 		d.runs(3)
 		if _, r := d.find(at[0].Add(-time.Minute), d.now, false); lined(r.Parts) != 2 {
@@ -203,7 +203,7 @@ func TestReplayAtEveryCrash(t *testing.T) {
 				d.replay(since, until, false)
 				d.runs(2)
 				for i, id := range d.ids {
-					got := len(d.agent.received[id])
+					got := len(d.agent.Received[id])
 					if i < 20 && got > 2 || i >= 20 && got != 2 {
 						t.Errorf("line %d was received %d times", i, got)
 					}

@@ -88,6 +88,8 @@ type Tracker struct {
 	files []entry // the stream's, in the spool
 	out   []entry // the stream's, taken out
 	gone  []entry // the stream's, given up
+	// nobodys are in the spool, and no line of them can be read.
+	nobodys []entry
 	// read is when the Agent read the newest line that was acknowledged, of any
 	// stream of the source, and what of which file.
 	read     time.Time
@@ -116,14 +118,14 @@ func (t *Tracker) look() error {
 	if err != nil {
 		return err
 	}
-	if t.files, err = t.own(all); err != nil {
+	if t.files, t.nobodys, err = t.own(all); err != nil {
 		return err
 	}
 	out, err := t.f.takenOut(t.fs)
 	if err != nil {
 		return err
 	}
-	if t.out, err = t.own(out); err != nil {
+	if t.out, _, err = t.own(out); err != nil {
 		return err
 	}
 	gone, err := t.f.delivered(t.fs)
@@ -143,7 +145,7 @@ func (t *Tracker) look() error {
 		n.grown(e.size, e.changed)
 	}
 	lost := slices.DeleteFunc(slices.Clone(gone), func(e entry) bool { return e.givenUp == 0 })
-	if t.gone, err = t.own(lost); err != nil {
+	if t.gone, _, err = t.own(lost); err != nil {
 		return err
 	}
 	there := map[string]bool{}
@@ -158,22 +160,25 @@ func (t *Tracker) look() error {
 	return nil
 }
 
-// own are those of the files that are the stream's.
-func (t *Tracker) own(all []entry) ([]entry, error) {
-	var mine []entry
+// own are those of the files that are the stream's, and nobodys those of which
+// nothing tells whose they are.
+func (t *Tracker) own(all []entry) (mine, nobodys []entry, err error) {
 	for _, e := range all {
 		owner, ok, err := ownerOf(t.fs, e.path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // moved away while we looked
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if ok && owner == t.o.Owner {
+		switch {
+		case !ok:
+			nobodys = append(nobodys, e)
+		case owner == t.o.Owner:
 			mine = append(mine, e)
 		}
 	}
-	return mine, nil
+	return mine, nobodys, nil
 }
 
 // home is the path that the file has, or had, in the spool.
@@ -337,6 +342,16 @@ func (t *Tracker) Settle(current string) (out Outcome, err error) {
 		}
 	}
 	t.files = left
+	for _, e := range t.nobodys {
+		// What a power failure left of a file: its lines stand elsewhere, by the batch
+		// of whoever began it. Others may see to it at the same time.
+		if e.name == current || !passed(t.now, e.changed, patience) || !passed(t.now, e.born(), patience) {
+			continue
+		}
+		if moveErr := t.deliver(e, e.name); moveErr != nil && !errors.Is(moveErr, fs.ErrNotExist) {
+			err = errors.Join(err, moveErr)
+		}
+	}
 	n, removeErr := t.removeOld()
 	out.Removed = n
 	return out, errors.Join(err, removeErr)
@@ -395,8 +410,6 @@ func (t *Tracker) move(from, to string) error {
 			return failed("sync the folder", dir, err)
 		}
 	}
-	// A mark that a sync of it failed once says nothing any more.
-	_ = t.fs.Remove(from + unsynced)
 	return nil
 }
 

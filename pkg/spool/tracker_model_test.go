@@ -22,16 +22,16 @@ func TestDeliveryAtEveryCrash(t *testing.T) {
 	stage := func(t *testing.T) *depot {
 		d := newDepot(t)
 		d.write(20 * time.Hour)
-		d.agent.work()
+		d.agent.Work()
 		d.runs(1)
 		d.now = d.now.Add(25 * time.Hour)
 		d.write(17*time.Hour, 17*time.Hour, time.Hour) // a new file, since the last is old
-		d.agent.stuck = 1
-		d.agent.scan()
-		d.agent.read(1)
-		d.agent.arrive(0, true)
-		d.agent.flush()
-		d.agent.down = true
+		d.agent.Stuck = 1
+		d.agent.Scan()
+		d.agent.Read(1)
+		d.agent.Arrive(0, true)
+		d.agent.Flush()
+		d.agent.Down = true
 		d.runs(1) // delivers the first file
 		d.now = d.now.Add(31 * time.Minute)
 		d.runs(1) // takes out the second
@@ -70,8 +70,8 @@ func TestDeliveryAtEveryCrash(t *testing.T) {
 					}
 					d.restart(power, seed)
 					d.wantSomewhere()
-					d.agent.down = false
-					d.agent.restart()
+					d.agent.Down = false
+					d.agent.Restart()
 					d.runs(10)
 					d.wantReceived(true)
 					d.wantOnlyCopies()
@@ -89,6 +89,7 @@ func (d *depot) restart(power bool, seed uint64) {
 	} else {
 		d.fs = d.fs.Clone()
 	}
+	d.agent.FS = d.fs
 }
 
 // wantSomewhere fails unless every line that was not received lies in the spool or
@@ -99,8 +100,8 @@ func (d *depot) wantSomewhere() {
 	d.note()
 	there, gone := d.lines(places.Spool, places.Late), d.lines(places.Delivered)
 	for _, id := range d.ids {
-		counted := d.agent.ahead[id] && len(gone[id]) > 0
-		if len(d.agent.received[id]) == 0 && len(there[id]) == 0 && !counted && !d.agent.lost[id] && !d.given[id] {
+		counted := d.agent.Ahead[id] && len(gone[id]) > 0
+		if len(d.agent.Received[id]) == 0 && len(there[id]) == 0 && !counted && !d.agent.Lost[id] && !d.given[id] {
 			d.t.Fatalf("%s is nowhere", id)
 		}
 	}
@@ -109,7 +110,7 @@ func (d *depot) wantSomewhere() {
 // wantOnlyCopies fails where a repetition cannot be told from a twin.
 func (d *depot) wantOnlyCopies() {
 	d.t.Helper()
-	for id, all := range d.agent.received {
+	for id, all := range d.agent.Received {
 		for _, s := range all[1:] {
 			if s.Created != all[0].Created || s.Product != all[0].Product || s.Home != all[0].Home {
 				d.t.Fatalf("%s came as %+v and as %+v", id, all[0], s)
@@ -124,7 +125,7 @@ func TestDeliveryOfAnyLife(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		d := newDepot(t)
-		d.agent.stuck = rapid.IntRange(1, 4).Draw(t, "payloads under way")
+		d.agent.Stuck = rapid.IntRange(1, 4).Draw(t, "payloads under way")
 		// fair is true while nothing happens by which a line may be sent twice.
 		fair := true
 		age := rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour, 8 * time.Hour, 16*time.Hour + 50*time.Minute, 17*time.Hour + 1, 100 * time.Hour})
@@ -140,43 +141,43 @@ func TestDeliveryOfAnyLife(t *testing.T) {
 			"minutes": func(t *rapid.T) { d.runs(rapid.IntRange(1, 15).Draw(t, "minutes")) },
 			"time":    func(t *rapid.T) { d.now = d.now.Add(span.Draw(t, "span")) },
 			"the Agent works": func(*rapid.T) {
-				if !d.agent.down {
-					d.agent.work()
+				if !d.agent.Down {
+					d.agent.Work()
 				}
 			},
 			"the Agent reads": func(t *rapid.T) {
-				if d.agent.down {
+				if d.agent.Down {
 					return
 				}
-				d.agent.scan()
-				d.agent.read(rapid.IntRange(1, 3).Draw(t, "lines"))
+				d.agent.Scan()
+				d.agent.Read(rapid.IntRange(1, 3).Draw(t, "lines"))
 			},
 			"a payload arrives, in whatever order": func(t *rapid.T) {
-				if n := len(d.agent.flight); n > 0 && !d.agent.dark {
+				if n := d.agent.InFlight(); n > 0 && !d.agent.Dark {
 					i := rapid.IntRange(0, n-1).Draw(t, "payload")
 					fair = fair && i == 0
-					d.agent.arrive(i, true)
+					d.agent.Arrive(i, true)
 				}
 			},
 			"an acknowledgement is lost": func(*rapid.T) {
-				if len(d.agent.flight) > 0 && !d.agent.dark {
-					d.agent.arrive(0, false)
-					d.agent.restart()
+				if d.agent.InFlight() > 0 && !d.agent.Dark {
+					d.agent.Arrive(0, false)
+					d.agent.Restart()
 					fair = false
 				}
 			},
-			"the registry is written": func(*rapid.T) { d.agent.flush() },
+			"the registry is written": func(*rapid.T) { d.agent.Flush() },
 			"the Agent restarts": func(*rapid.T) {
 				fair = false
-				d.agent.restart()
+				d.agent.Restart()
 			},
 			"the Agent loses its registry": func(*rapid.T) {
 				fair = false
-				d.agent.lose()
+				d.agent.LoseRegistry()
 			},
-			"the network comes and goes": func(*rapid.T) { d.agent.dark = !d.agent.dark },
+			"the network comes and goes": func(*rapid.T) { d.agent.Dark = !d.agent.Dark },
 			"the registry can be read or not": func(*rapid.T) {
-				d.agent.unreadable = !d.agent.unreadable
+				d.agent.Unreadable = !d.agent.Unreadable
 			},
 			"a crash": func(t *rapid.T) {
 				fair = false
@@ -197,7 +198,7 @@ func TestDeliveryOfAnyLife(t *testing.T) {
 		}
 		t.Repeat(steps)
 
-		d.agent.dark, d.agent.down, d.agent.unreadable = false, false, false
+		d.agent.Dark, d.agent.Down, d.agent.Unreadable = false, false, false
 		d.runs(20)
 		d.wantReceived(!fair)
 		d.wantOnlyCopies()

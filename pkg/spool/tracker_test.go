@@ -24,11 +24,11 @@ func TestWhatLeavesTheSpool(t *testing.T) {
 	t.Parallel()
 	each(t, "a file that is closed and delivered leaves it after ten minutes, and is removed after a day", func(t *testing.T, d *depot) {
 		d.write(time.Hour, time.Minute)
-		d.agent.work()
+		d.agent.Work()
 		old := d.roll()
-		d.agent.work()
-		d.agent.memory[places.Spool+"/"+old] = spool.Offset{Bytes: d.agent.memory[places.Spool+"/"+old].Bytes, Touched: d.now}
-		d.agent.flush()
+		d.agent.Work()
+		d.agent.Memory[places.Spool+"/"+old] = spool.Offset{Bytes: d.agent.Memory[places.Spool+"/"+old].Bytes, Touched: d.now}
+		d.agent.Flush()
 		d.runs(10)
 		if got := d.in(places.Spool); !slices.Contains(got, old) {
 			t.Fatalf("it left too early: %v", got)
@@ -54,7 +54,7 @@ func TestWhatLeavesTheSpool(t *testing.T) {
 	})
 	each(t, "the file that is written to stays, delivered or not", func(t *testing.T, d *depot) {
 		d.write(0)
-		d.agent.work()
+		d.agent.Work()
 		d.pass(time.Hour)
 		d.runs(5)
 		if diff := cmp.Diff([]string{d.file}, d.in(places.Spool)); diff != "" {
@@ -63,7 +63,7 @@ func TestWhatLeavesTheSpool(t *testing.T) {
 	})
 	each(t, "once it is a day old nothing is written to it any more, and it leaves too", func(t *testing.T, d *depot) {
 		d.write(0)
-		d.agent.work()
+		d.agent.Work()
 		d.pass(24 * time.Hour)
 		d.runs(3)
 		if got := d.in(places.Spool); len(got) > 0 || d.file != "" {
@@ -73,8 +73,8 @@ func TestWhatLeavesTheSpool(t *testing.T) {
 	each(t, "what the Agent has not read to its end stays", func(t *testing.T, d *depot) {
 		d.write(20*time.Hour, 20*time.Hour)
 		old := d.roll()
-		d.agent.memory[places.Spool+"/"+old] = spool.Offset{Bytes: 10, Touched: d.now}
-		d.agent.flush()
+		d.agent.Memory[places.Spool+"/"+old] = spool.Offset{Bytes: 10, Touched: d.now}
+		d.agent.Flush()
 		d.now = d.now.Add(time.Hour)
 		if _, err := d.run(); err != nil {
 			t.Fatal(err)
@@ -85,11 +85,11 @@ func TestWhatLeavesTheSpool(t *testing.T) {
 	})
 	each(t, "an entry that was forgotten tells nothing, and what it told stays true", func(t *testing.T, d *depot) {
 		d.write(0)
-		d.agent.work()
+		d.agent.Work()
 		d.runs(1)
 		old := d.roll()
-		d.agent.lose()
-		d.agent.noLogs = true
+		d.agent.LoseRegistry()
+		d.agent.NoLogs = true
 		d.runs(1)
 		if got := d.in(places.Delivered); !slices.Contains(got, old) {
 			t.Errorf("delivered are %v", got)
@@ -97,7 +97,7 @@ func TestWhatLeavesTheSpool(t *testing.T) {
 	})
 	each(t, "a registry that cannot be read moves nothing and takes nothing out", func(t *testing.T, d *depot) {
 		d.write(0)
-		d.agent.unreadable = true
+		d.agent.Unreadable = true
 		d.roll()
 		d.pass(30 * time.Hour)
 		if out := d.runs(5); out.Delivered+out.TakenOut+len(out.GivenUp) > 0 {
@@ -109,8 +109,8 @@ func TestWhatLeavesTheSpool(t *testing.T) {
 	})
 	each(t, "an offset beyond the end of a file is believed of no line", func(t *testing.T, d *depot) {
 		d.write(0)
-		d.agent.memory[places.Spool+"/"+d.file] = spool.Offset{Bytes: 1 << 30, Touched: d.now}
-		d.agent.flush()
+		d.agent.Memory[places.Spool+"/"+d.file] = spool.Offset{Bytes: 1 << 30, Touched: d.now}
+		d.agent.Flush()
 		d.now = d.now.Add(25 * time.Hour)
 		if out := d.runs(1); out.Delivered > 0 {
 			t.Errorf("it did %+v", out)
@@ -118,7 +118,7 @@ func TestWhatLeavesTheSpool(t *testing.T) {
 	})
 	each(t, "another stream's files are left alone", func(t *testing.T, d *depot) {
 		d.write(0)
-		d.agent.work()
+		d.agent.Work()
 		d.site, d.file = "other.atlassian.net", ""
 		d.pass(25 * time.Hour)
 		if out := d.runs(3); out.Delivered+out.TakenOut > 0 {
@@ -131,8 +131,8 @@ func TestFilesThatCanNeverBeAcknowledged(t *testing.T) {
 	t.Parallel()
 	each(t, "a file whose last line is excluded is given up after a day, and told", func(t *testing.T, d *depot) {
 		d.write(20*time.Hour, 20*time.Hour)
-		d.agent.excludes[d.ids[1]] = true
-		d.agent.work()
+		d.agent.Excludes[d.ids[1]] = true
+		d.agent.Work()
 		old := d.file
 		d.runs(3)
 		d.pass(25 * time.Hour)
@@ -160,8 +160,8 @@ func TestFilesThatCanNeverBeAcknowledged(t *testing.T) {
 	})
 	each(t, "one of which nothing was ever acknowledged is given up too", func(t *testing.T, d *depot) {
 		d.write(20 * time.Hour)
-		d.agent.excludes[d.ids[0]] = true
-		d.agent.work()
+		d.agent.Excludes[d.ids[0]] = true
+		d.agent.Work()
 		d.pass(25 * time.Hour)
 		d.file = ""
 		d.write(0)
@@ -174,32 +174,32 @@ func TestFilesThatCanNeverBeAcknowledged(t *testing.T) {
 	})
 	each(t, "nothing is given up while nothing else is acknowledged", func(t *testing.T, d *depot) {
 		d.write(20 * time.Hour)
-		d.agent.dark = true
+		d.agent.Dark = true
 		d.pass(25 * time.Hour)
 		d.write(20 * time.Hour)
 		d.pass(50 * time.Hour)
 		if out := d.runs(3); len(out.GivenUp) > 0 {
 			t.Errorf("it did %+v", out)
 		}
-		d.agent.dark = false
+		d.agent.Dark = false
 		d.runs(20)
 		d.wantReceived(false)
 	})
 	each(t, "an outage that began just before is no sign", func(t *testing.T, d *depot) {
-		d.agent.stuck = 1
+		d.agent.Stuck = 1
 		d.write(20 * time.Hour)
-		d.agent.work()
+		d.agent.Work()
 		old := d.file
 		d.write(20 * time.Hour)
 		d.pass(time.Second) // and the second line is under way
-		d.agent.dark = true
+		d.agent.Dark = true
 		d.write(20 * time.Hour)
 		d.pass(2 * time.Hour)
 		d.file = ""
 		d.write(20 * time.Hour)
 		d.pass(40 * time.Hour)
 		d.runs(5)
-		d.agent.dark = false
+		d.agent.Dark = false
 		d.runs(5)
 		d.pass(time.Hour)
 		d.runs(5)
@@ -213,7 +213,7 @@ func TestFilesThatCanNeverBeAcknowledged(t *testing.T) {
 func TestLateInTheSpool(t *testing.T) {
 	t.Parallel()
 	each(t, "what nears 18 hours is taken out, waited for, and spooled again as late", func(t *testing.T, d *depot) {
-		d.agent.dark = true
+		d.agent.Dark = true
 		d.write(17*time.Hour-time.Minute, time.Hour)
 		d.runs(30)
 		if out := d.did; out.TakenOut > 0 {
@@ -236,32 +236,32 @@ func TestLateInTheSpool(t *testing.T) {
 		if left := append(d.in(places.Late), d.in(places.Delivered)...); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
-		d.agent.dark = false
+		d.agent.Dark = false
 		d.runs(2)
 		d.wantReceived(true)
 	})
 	each(t, "what was acknowledged meanwhile is not spooled again", func(t *testing.T, d *depot) {
-		d.agent.stuck = 1
-		d.agent.dark = true
+		d.agent.Stuck = 1
+		d.agent.Dark = true
 		d.write(17*time.Hour-time.Minute, 16*time.Hour)
-		d.agent.scan()
-		d.agent.read(1) // the first line is under way
+		d.agent.Scan()
+		d.agent.Read(1) // the first line is under way
 		d.runs(32)
 		if len(d.in(places.Late)) != 1 {
 			t.Fatal("nothing was taken out")
 		}
-		d.agent.dark = false
+		d.agent.Dark = false
 		d.runs(4)
 		d.wantReceived(false)
 		if got := d.in(places.Delivered); len(got) != 1 || !strings.Contains(got[0], ".upto-") {
 			t.Errorf("delivered are %v", got)
 		}
-		if got := d.agent.received[d.ids[1]]; got[0].Late {
+		if got := d.agent.Received[d.ids[1]]; got[0].Late {
 			t.Errorf("the second line is late: %+v", got)
 		}
 	})
 	each(t, "where no Agent ever runs each line is spooled again once, and then never", func(t *testing.T, d *depot) {
-		d.noAgent, d.agent.noLogs = true, true
+		d.noAgent, d.agent.NoLogs = true, true
 		d.write(17*time.Hour-time.Minute, 10*time.Hour, 0)
 		for range 40 {
 			d.runs(60)
@@ -282,7 +282,7 @@ func TestLateInTheSpool(t *testing.T) {
 		}
 	})
 	each(t, "records that were late from the start are never taken out", func(t *testing.T, d *depot) {
-		d.agent.dark = true
+		d.agent.Dark = true
 		d.write(17*time.Hour+time.Second, 400*24*time.Hour)
 		d.pass(50 * time.Hour)
 		if out := d.runs(5); out.TakenOut > 0 {
@@ -290,12 +290,12 @@ func TestLateInTheSpool(t *testing.T) {
 		}
 	})
 	each(t, "what was taken out comes back even where the registry stays unreadable", func(t *testing.T, d *depot) {
-		d.agent.dark = true
+		d.agent.Dark = true
 		d.write(17 * time.Hour)
 		d.runs(1)
 		d.pass(40 * time.Minute)
 		d.runs(1)
-		d.agent.unreadable = true
+		d.agent.Unreadable = true
 		d.runs(10)
 		if len(d.in(places.Late)) != 1 || len(d.in(places.Spool)) != 0 {
 			t.Fatal("it did not wait")
@@ -311,7 +311,7 @@ func TestLateInTheSpool(t *testing.T) {
 func TestStanding(t *testing.T) {
 	t.Parallel()
 	each(t, "it tells bytes, files, since when and the oldest record", func(t *testing.T, d *depot) {
-		d.agent.dark = true
+		d.agent.Dark = true
 		d.write(time.Hour)
 		at := d.now
 		d.runs(3)
@@ -326,24 +326,24 @@ func TestStanding(t *testing.T) {
 	})
 	each(t, "a line that is spooled long after the last one was delivered is not old", func(t *testing.T, d *depot) {
 		d.write(0)
-		d.agent.work()
+		d.agent.Work()
 		d.runs(2)
 		d.pass(5 * time.Hour)
-		d.agent.dark = true
+		d.agent.Dark = true
 		d.write(0)
 		at := d.now
 		d.runs(2)
 		if s := d.standing(); !s.Since.Equal(at) || !s.Oldest.Equal(at) || s.Bytes == 0 {
 			t.Errorf("standing %+v, want since %s", s, at)
 		}
-		d.agent.dark = false
+		d.agent.Dark = false
 		d.runs(1)
 		if diff := cmp.Diff(spool.Standing{Known: true}, d.standing()); diff != "" {
 			t.Error(diff)
 		}
 	})
 	each(t, "being spooled again makes nothing younger", func(t *testing.T, d *depot) {
-		d.agent.dark = true
+		d.agent.Dark = true
 		at := d.now
 		d.write(17 * time.Hour)
 		d.runs(1)
@@ -359,11 +359,11 @@ func TestUsage(t *testing.T) {
 	t.Parallel()
 	d := newDepot(t)
 	d.write(0)
-	d.agent.work()
+	d.agent.Work()
 	old := d.roll()
-	d.agent.work()
+	d.agent.Work()
 	d.runs(15)
-	d.agent.dark = true
+	d.agent.Dark = true
 	d.write(0)
 	u, err := places.Usage(d.fs)
 	if err != nil {
@@ -374,7 +374,7 @@ func TestUsage(t *testing.T) {
 	if diff := cmp.Diff(spool.Usage{Spooled: int64(len(current)), Delivered: int64(len(gone))}, u); diff != "" || len(gone) == 0 {
 		t.Error(diff)
 	}
-	held, err := places.Held(d.fs, d.agent.offsets())
+	held, err := places.Held(d.fs, d.offsets())
 	if last := int64(len(current)) - int64(bytes.IndexByte(current, '\n')+1); err != nil || held != last {
 		t.Errorf("held are %d bytes (%v), want those of the last line, %d", held, err, last)
 	}
@@ -395,7 +395,7 @@ func TestNotesThatAreNoneAreNone(t *testing.T) {
 		each(t, name, func(t *testing.T, d *depot) {
 			d.fs.WriteFile(base+"/state/notes.json", []byte(text))
 			d.write(0)
-			d.agent.work()
+			d.agent.Work()
 			d.roll()
 			d.runs(3)
 			d.pass(time.Hour)

@@ -39,8 +39,8 @@ func (d *Dir) Write(place audit.Place, lines []byte) error {
 }
 
 // Recover completes the batch that was committed last, as the table in the
-// package comment says, and may be repeated. It reports whether it had to
-// write. The lines in rest, in their order, have no place on disk: the caller
+// package comment says, and may be repeated. It reports whether something was
+// missing that it wrote. The lines in rest, in their order, have no place on disk: the caller
 // must commit them anew, at the beginning of a new file. They may share memory
 // with b.Lines.
 func (d *Dir) Recover(b audit.Batch) (written bool, rest []byte, err error) {
@@ -75,13 +75,13 @@ func (d *Dir) Recover(b audit.Batch) (written bool, rest []byte, err error) {
 		return true, nil, d.put(path, offset, b.Lines, false)
 	}
 	whole, rest := compare(b.Lines, disk)
-	switch {
-	case len(whole) == 0:
+	if len(whole) == 0 {
 		return false, rest, nil
-	case d.syncFailed(path):
-		return true, rest, d.put(path, offset, b.Lines, false, whole...)
 	}
-	return false, rest, d.sync(path, offset)
+	// Where a sync of them failed, the system may have taken the bytes for clean and
+	// dropped them: it goes on to show them, and another sync succeeds without
+	// writing them. Nobody may have been left to tell. So they are written again.
+	return false, rest, d.put(path, offset, b.Lines, false, whole...)
 }
 
 // run is a part of a batch, as byte positions in it.
@@ -146,19 +146,6 @@ func (d *Dir) put(path string, offset int64, lines []byte, create bool, parts ..
 			return failed(fmt.Sprintf("wrote %d of %d bytes to", n, p.to-p.from), path, err)
 		}
 	}
-	if err := d.finish(f, path, offset); err != nil {
-		return err
-	}
-	d.forgetFailedSync(path)
-	return nil
-}
-
-// sync makes what is in the file durable, the beginning of it included.
-func (d *Dir) sync(path string, offset int64) error {
-	f, err := d.fs.Open(path)
-	if err != nil {
-		return failed("open", path, err)
-	}
 	return d.finish(f, path, offset)
 }
 
@@ -166,7 +153,6 @@ func (d *Dir) sync(path string, offset int64) error {
 func (d *Dir) finish(f File, path string, offset int64) error {
 	if err := f.Sync(); err != nil {
 		f.Close() // the sync's error is the one that counts
-		d.rememberFailedSync(path)
 		return failed("sync", path, err)
 	}
 	if err := f.Close(); err != nil {
@@ -181,35 +167,6 @@ func (d *Dir) finish(f File, path string, offset int64) error {
 		}
 	}
 	return nil
-}
-
-// After a sync that failed, the system may take the bytes for clean and drop
-// them; it goes on to show them, and a second sync succeeds without writing
-// them. So the file is marked, for this process and, as well as it goes, for
-// the next one: it must write the bytes again. The mark itself need not survive
-// a crash of the machine, after which reading shows what the disk holds.
-func (d *Dir) rememberFailedSync(path string) {
-	d.unsynced = path
-	if f, err := d.fs.Create(path + unsynced); err == nil {
-		f.Close() // an empty file is all we want
-	}
-}
-
-func (d *Dir) syncFailed(path string) bool {
-	if d.unsynced == path {
-		return true
-	}
-	_, err := d.fs.Lstat(path + unsynced)
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-func (d *Dir) forgetFailedSync(path string) {
-	if !d.syncFailed(path) {
-		return
-	}
-	d.unsynced = ""
-	// A mark that stays makes a later Recover write once too often, no more.
-	_ = d.fs.Remove(path + unsynced)
 }
 
 // read is the n bytes that the file holds from offset on.

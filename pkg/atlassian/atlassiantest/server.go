@@ -233,6 +233,14 @@ func (s *Server) Records(product string) []Stored {
 	return s.collect(product, func(*held) bool { return true })
 }
 
+// At is one of the Records, by its sequence number.
+func (s *Server) At(product string, seq int) Stored {
+	st := s.store(product)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.stored(seq)
+}
+
 // Served are those of the Records that at least one answer contained which a
 // client could read to its end. An answer that a fault spoiled does not count.
 func (s *Server) Served(product string) []Stored {

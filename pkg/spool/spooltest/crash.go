@@ -170,6 +170,17 @@ func (m *MemFS) Files() map[string][]byte {
 	return out
 }
 
+// Names are the names in a folder, sorted; none where there is no such folder.
+func (m *MemFS) Names(p string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.find(p)
+	if n == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(n.entries))
+}
+
 // Modes are the modes of everything that is seen, by path.
 func (m *MemFS) Modes() map[string]fs.FileMode {
 	m.mu.Lock()

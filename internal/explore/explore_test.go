@@ -1,0 +1,100 @@
+package explore
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// usualSteps is how many steps a world lives where nobody says.
+const usualSteps = 40
+
+var (
+	seed   = flag.Uint64("explore.seed", 1, "the seed of the first world")
+	worlds = flag.Uint64("explore.worlds", 4, "how many worlds there are")
+	lasts  = flag.Duration("explore.for", 0, "for how long there are more of them, whatever -explore.worlds says")
+	steps  = flag.Int("explore.steps", usualSteps, "how many steps a world lives")
+	story  = flag.String("explore.story", "", "a file for all that happens in a world, one line each; for a single world")
+)
+
+// TestExplore lets worlds live, one after the other on each core. `make explore`
+// says how many.
+func TestExplore(t *testing.T) {
+	t.Parallel()
+	end := time.Now().Add(*lasts)
+	var next, lived, turns atomic.Uint64
+	var found atomic.Bool
+	for n := range runtime.GOMAXPROCS(0) {
+		t.Run(fmt.Sprint("core ", n), func(t *testing.T) {
+			t.Parallel()
+			for !found.Load() {
+				n := next.Add(1) - 1
+				if *lasts > 0 && time.Now().After(end) || *lasts == 0 && n >= *worlds {
+					return
+				}
+				life, err := inBubble(t, *seed+n, *steps)
+				lived.Add(1)
+				turns.Add(uint64(life.Counts["turns"]))
+				if err != nil {
+					found.Store(true)
+					t.Errorf("%s\n%v", command(*seed+n, *steps), err)
+				}
+			}
+		})
+	}
+	t.Cleanup(func() { t.Logf("%d worlds from seed %d on, %d operations", lived.Load(), *seed, turns.Load()) })
+}
+
+// command is what shows a finding again.
+func command(seed uint64, steps int) string {
+	if steps == usualSteps {
+		return fmt.Sprintf("make explore SEED=%d", seed)
+	}
+	return fmt.Sprintf("make explore SEED=%d STEPS=%d", seed, steps)
+}
+
+// inBubble lets a world live in a time of its own.
+func inBubble(t *testing.T, seed uint64, steps int) (life Life, err error) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "world")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	}()
+	var out io.Writer
+	if *story != "" {
+		f, err := os.Create(*story)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close() // for a person to read, no more
+		out = f
+	}
+	synctest.Test(t, func(*testing.T) { life, err = Live(seed, steps, dir, out) })
+	return life, err
+}
+
+// TestALifeIsTheSameEachTime is what a seed is good for.
+func TestALifeIsTheSameEachTime(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(3) {
+		first, err := inBubble(t, 100+seed, 15)
+		if err != nil {
+			t.Fatalf("%s\n%v", command(100+seed, 15), err)
+		}
+		again, err := inBubble(t, 100+seed, 15)
+		if err != nil || first.Digest != again.Digest {
+			t.Errorf("seed %d: %x with %v, and then %x with %v (%v)", 100+seed, first.Digest, first.Counts, again.Digest, again.Counts, err)
+		}
+	}
+}
