@@ -127,7 +127,7 @@ conformance: # every row of the conformance suite for every kind of source, also
 	CONFORMANCE=all go test -timeout 60m ./pkg/collect
 
 explore: # worlds in which everything goes wrong, about two minutes of them: see docs/explore.md. FOR=1h looks for longer, SEED=n shows one world again
-	tools/explore.sh $(if $(SEED),-explore.worlds 1 -explore.seed $(SEED) -explore.story bin/explore-$(SEED).txt,-explore.worlds $(WORLDS)) $(if $(FOR),-explore.for $(FOR)) -explore.steps $(STEPS)
+	tools/explore.sh $(if $(SEED),-explore.seed $(SEED)) $(if $(FOR),-explore.for $(FOR),$(if $(SEED),-explore.worlds 1 -explore.story bin/explore-$(SEED).txt,-explore.worlds $(WORLDS))) -explore.steps $(STEPS)
 
 explore-mutants: # how long the explorer takes to find known bugs: see docs/explore.md
 	tools/explore-mutants.py
