@@ -6,6 +6,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 LDFLAGS   := -s -w -X main.version=$(VERSION)
 SENDER    := cmd/atlassian-audit-records-run
 SHARED    := cmd/atlassian-audit-records-shared
+NATIVE    := adapters/native
 LINTER    := bin/golangci-lint
 GREMLINS  := bin/gremlins
 MUTATION  := bin/mutation
@@ -67,6 +68,19 @@ preview-web: # what the page is made of, once more from npm; needs node and npm
 test-python: build
 	python3 -W error -m unittest discover -s adapters/python/tests
 
+.PHONY: native test-native native-nightly
+
+native: # the adapter in C, for every platform that it is for; a compiler that is missing is installed where there is apt-get
+	VERSION='$(VERSION)' tools/native-all.sh
+
+test-native: native build-collector # its tests, which need Linux and a C compiler
+	tools/test-native.sh
+
+native-nightly: native build-collector # 10,000 runs, threads, every fuzz target
+	NATIVE_RUNS=10000 tools/test-native.sh
+	NATIVE_SANITIZE=thread go test -C $(NATIVE) -count 1 -timeout 20m .
+	cd $(NATIVE) && FUZZTIME=$(FUZZTIME) $(CURDIR)/tools/fuzz.sh
+
 race: # like test-go, but fails where there is no C compiler
 	CGO_ENABLED=1 go test -race -timeout 60m ./...
 	CGO_ENABLED=1 go test -C $(SENDER) -race -timeout 20m ./...
@@ -77,6 +91,7 @@ lint: $(LINTER) # formatting, vet, linters, scripts, tidy modules
 	go vet ./...
 	go vet -C $(SENDER) ./...
 	go vet -C $(SHARED) ./...
+	tools/lint-native.sh $(CURDIR)/$(LINTER)
 	$(LINTER) run ./...
 	cd $(SENDER) && $(CURDIR)/$(LINTER) run ./...
 	cd $(SHARED) && $(CURDIR)/$(LINTER) run ./...
@@ -121,7 +136,7 @@ $(GREMLINS) $(MUTATION) $(VULNCHECK): tools/go.mod tools/go.sum $(wildcard tools
 
 check: test test-models lint cross demo explore # all that a change has to pass
 
-nightly: race conformance test-preview fuzz properties cover vuln mutation # what is too long for every change
+nightly: race conformance test-preview native-nightly fuzz properties cover vuln mutation # what is too long for every change
 
 conformance: # every row of the conformance suite for every kind of source, also for those that share most of their code
 	CONFORMANCE=all go test -timeout 60m ./pkg/collect

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"reflect"
 
+	"atlassian_audit_records/pkg/agent"
 	"atlassian_audit_records/pkg/auth"
 )
 
@@ -43,6 +45,33 @@ type AgentInfo struct {
 	LogLevel string
 	// Proxy has no Source. Its URLs are as the Agent has them.
 	Proxy Proxy
+	// DatadogConf is where the Agent's settings are to be read, for an adapter
+	// that the Agent tells nothing; else empty.
+	DatadogConf string
+}
+
+// Complete fills in what the adapter left out from the Agent's settings. known
+// tells that they could be read, so that what they do not say is the Agent's
+// default.
+func (a *AgentInfo) Complete(s agent.Settings, known bool) {
+	if a.RunPath == "" {
+		a.RunPath = agent.RunPath()
+		if filepath.IsAbs(s.RunPath) {
+			a.RunPath = s.RunPath
+		}
+	}
+	if a.LogsRunPath == "" && filepath.IsAbs(s.LogsRunPath) {
+		a.LogsRunPath = s.LogsRunPath
+	}
+	if a.LogsEnabled == nil {
+		a.LogsEnabled = s.LogsEnabled
+	}
+	if a.LogsEnabled == nil && known {
+		a.LogsEnabled = new(bool)
+	}
+	if a.Proxy.IsZero() {
+		a.Proxy = SettingsProxy(s)
+	}
 }
 
 // RequestError says why a request could not be read. Nothing of the request is
@@ -69,6 +98,7 @@ type wireRequest struct {
 		LogsRunPath string `json:"logs_run_path"`
 		LogsEnabled *bool  `json:"logs_enabled"`
 		LogLevel    string `json:"log_level"`
+		DatadogConf string `json:"datadog_conf"`
 		Proxy       struct {
 			HTTP    string   `json:"http"`
 			HTTPS   string   `json:"https"`
@@ -174,7 +204,7 @@ func parseRequest(text []byte) (*Request, error) {
 		CheckID: w.CheckID, CheckName: w.CheckName, InitConfig: w.InitConfig, Instance: w.Instance,
 		Agent: AgentInfo{
 			Version: a.Version, Hostname: a.Hostname, RunPath: a.RunPath, LogsRunPath: a.LogsRunPath,
-			LogsEnabled: a.LogsEnabled, LogLevel: a.LogLevel,
+			LogsEnabled: a.LogsEnabled, LogLevel: a.LogLevel, DatadogConf: a.DatadogConf,
 			Proxy: Proxy{HTTP: auth.Secret(a.Proxy.HTTP), HTTPS: auth.Secret(a.Proxy.HTTPS), NoProxy: a.Proxy.NoProxy},
 		},
 	}, nil

@@ -3,11 +3,13 @@ package check
 import (
 	"errors"
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"atlassian_audit_records/pkg/agent"
 	"atlassian_audit_records/pkg/auth"
 )
 
@@ -154,3 +156,35 @@ func FuzzReadRequest(f *testing.F) {
 		}
 	})
 }
+
+func TestAgentInfoComplete(t *testing.T) {
+	t.Parallel()
+	on, off := new(bool), new(bool)
+	*on = true
+	set := agent.Settings{RunPath: absolute("set"), LogsRunPath: absolute("logs"), LogsEnabled: on, ProxyHTTPS: "http://set:1", NoProxy: []string{"a"}}
+	setProxy := Proxy{HTTPS: "http://set:1", NoProxy: []string{"a"}}
+	for _, tt := range []struct {
+		name     string
+		told     AgentInfo
+		settings agent.Settings
+		known    bool
+		want     AgentInfo
+	}{
+		{"what is set counts, where nothing was told", AgentInfo{}, set, true,
+			AgentInfo{RunPath: absolute("set"), LogsRunPath: absolute("logs"), LogsEnabled: on, Proxy: setProxy}},
+		{"what was told counts before it", AgentInfo{RunPath: absolute("told"), LogsRunPath: absolute("told"), LogsEnabled: off, Proxy: Proxy{HTTP: "http://told:1"}}, set, true,
+			AgentInfo{RunPath: absolute("told"), LogsRunPath: absolute("told"), LogsEnabled: off, Proxy: Proxy{HTTP: "http://told:1"}}},
+		{"what is not set is the Agent's default", AgentInfo{}, agent.Settings{}, true, AgentInfo{RunPath: agent.RunPath(), LogsEnabled: off}},
+		{"whether logs are collected is not known without settings", AgentInfo{}, agent.Settings{}, false, AgentInfo{RunPath: agent.RunPath()}},
+		{"a path that is not absolute is none", AgentInfo{}, agent.Settings{RunPath: "run", LogsRunPath: "logs"}, false, AgentInfo{RunPath: agent.RunPath()}},
+	} {
+		got := tt.told
+		got.Complete(tt.settings, tt.known)
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// absolute is a path of that name that is absolute on this platform.
+func absolute(name string) string { return filepath.Join(agent.RunPath(), name) }

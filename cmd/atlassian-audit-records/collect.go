@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime/debug"
 	"time"
 
@@ -98,6 +99,7 @@ func collect(ctx context.Context, io stdio, w *check.Writer, armed func(time.Dur
 		status, sentence = statusUsage, err.Error()
 	default:
 		check.SetupLog(w, req.Agent.LogLevel)
+		askSettings(&req.Agent, io, w)
 		if err := agent.BecomeOwner(check.RequestRunPath(req)); err != nil {
 			status, sentence = statusFailed, err.Error()
 			break
@@ -112,4 +114,18 @@ func collect(ctx context.Context, io stdio, w *check.Writer, armed func(time.Dur
 		status = statusFailed
 	}
 	return status
+}
+
+// askSettings reads the Agent's settings for an adapter that was told none of
+// them: before root's rights are given up, which reading them may take. Where
+// there is no such file, as in some containers, the environment says it all.
+func askSettings(a *check.AgentInfo, io stdio, w *check.Writer) {
+	if a.DatadogConf == "" {
+		return
+	}
+	settings, err := agent.ReadSettings(a.DatadogConf, io.getenv)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.Warning("the Agent's settings were left out: " + err.Error())
+	}
+	a.Complete(settings, err == nil)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -90,6 +91,57 @@ func TestCollectEndsWithTheStatusThatItsResultCallsFor(t *testing.T) {
 				t.Error("the token is in the answer")
 			}
 		})
+	}
+}
+
+// requestOfALibrary is what an adapter writes that the Agent tells nothing of itself.
+func (s *site) requestOfALibrary(datadogConf string) string {
+	s.t.Helper()
+	text, err := json.Marshal(map[string]any{
+		"protocol": 1, "check_id": "x", "check_name": "atlassian_audit_records", "init_config": "", "instance": s.instance(""),
+		"agent": map[string]any{"datadog_conf": datadogConf},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestCollectReadsTheAgentsSettingsForAnAdapterThatIsToldNone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	datadog := filepath.Join(t.TempDir(), "datadog.yaml")
+	for _, tt := range []struct {
+		name, datadog string // of the file; empty is none
+		env           []string
+		warns         string
+	}{
+		{"from datadog.yaml", "run_path: " + s.run + "\nlogs_enabled: true\n", nil, ""},
+		{"where it collects no logs", "run_path: " + s.run + "\n", nil, "the Agent collects no logs"},
+		{"from the environment, where there is no file", "", []string{"DD_RUN_PATH=" + s.run, "DD_LOGS_ENABLED=true"}, ""},
+		{"from the environment, where the file is damaged", "run_path: [", []string{"DD_RUN_PATH=" + s.run, "DD_LOGS_ENABLED=true"}, "the Agent's settings were left out: " + datadog},
+	} {
+		if err := os.WriteFile(datadog, []byte(tt.datadog), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if tt.datadog == "" {
+			if err := os.Remove(datadog); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "collect")
+		cmd.Env = append(append(os.Environ(), asProgram+"=1"), tt.env...)
+		cmd.Stdin = strings.NewReader(s.requestOfALibrary(datadog))
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v: %s", tt.name, err, out)
+		}
+		if n := lines(t, s.run); n != 40 { // the first run collects them, the others know that
+			t.Errorf("%s: %d lines are in the run path that was set", tt.name, n)
+		}
+		if got := strings.Contains(string(out), `"type":"warning"`); got != (tt.warns != "") || !strings.Contains(string(out), tt.warns) {
+			t.Errorf("%s: want the warning %q:\n%s", tt.name, tt.warns, out)
+		}
 	}
 }
 
