@@ -2,16 +2,17 @@
 # Go, make and python3, nothing else; logic lives in tools/.
 
 PROGRAM   := bin/atlassian-audit-records
-VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+VERSION   ?= $(shell tools/version.sh)
 LDFLAGS   := -s -w -X main.version=$(VERSION)
 SENDER    := cmd/atlassian-audit-records-run
 SHARED    := cmd/atlassian-audit-records-shared
 NATIVE    := adapters/native
+PACKAGES  := tools/packages
 LINTER    := bin/golangci-lint
 GREMLINS  := bin/gremlins
 MUTATION  := bin/mutation
 VULNCHECK := bin/govulncheck
-SCRIPTS   := .ci/run $(wildcard tools/*.sh)
+SCRIPTS   := .ci/run $(wildcard tools/*.sh packaging/*/*.sh)
 FUZZTIME  ?= 30s
 CHECKS    ?= 20000
 WORLDS    ?= 300
@@ -96,11 +97,28 @@ lint: $(LINTER) # formatting, vet, linters, scripts, tidy modules
 	cd $(SENDER) && $(CURDIR)/$(LINTER) run ./...
 	cd $(SHARED) && $(CURDIR)/$(LINTER) run ./...
 	go vet -C tools ./mutation
+	cd $(PACKAGES) && $(CURDIR)/$(LINTER) run --config $(CURDIR)/.golangci.yml ./...
 	go mod tidy -diff
 	cd $(SENDER) && go mod tidy -diff
 	cd $(SHARED) && go mod tidy -diff
+	cd $(PACKAGES) && go mod tidy -diff
 	python3 -m py_compile adapters/python/*.py adapters/python/tests/*.py tools/comparison/*.py
 	for script in $(SCRIPTS); do bash -n $$script || exit 1; done
+
+.PHONY: packages test-packages test-install test-reproducible
+packages: # everything that is handed out, in dist/: deb, rpm, archives, the image's build context, SBOMs, SHA256SUMS
+	go build -C $(PACKAGES) -o $(CURDIR)/bin/packages .
+	bin/packages --version '$(VERSION)' --epoch "$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" --ldflags '$(LDFLAGS)'
+
+test-packages: packages # what is in them, whose it is, and whether a second build gives the same bytes
+	go test -C $(PACKAGES) -count=1 ./... # what was built lies outside of its module, so its results must not be cached
+
+test-install: packages # the deb and the rpm through their life in a clean Debian; as root, where there is apt-get
+	tools/clean-root.sh
+	if [ -e bin/clean-root/made ]; then PACKAGES_ROOT=$(CURDIR)/bin/clean-root go test -C $(PACKAGES) -count=1 -timeout 20m -run 'Deb|RPM' ./...; fi
+
+test-reproducible: packages # a second build that takes nothing from the first one's cache
+	PACKAGES_COLD=yes go test -C $(PACKAGES) -count=1 -timeout 40m -run TwoBuilds ./...
 
 tidy: # go.mod and go.sum of all modules: those of the other programs follow from the collector's
 	go mod tidy
@@ -134,9 +152,9 @@ $(GREMLINS) $(MUTATION) $(VULNCHECK): tools/go.mod tools/go.sum $(wildcard tools
 	go build -C tools -o ../bin/ github.com/go-gremlins/gremlins/cmd/gremlins ./mutation golang.org/x/vuln/cmd/govulncheck
 	touch $(GREMLINS) $(MUTATION) $(VULNCHECK)
 
-check: test test-models lint cross demo explore # all that a change has to pass
+check: test test-models lint cross test-packages demo explore # all that a change has to pass
 
-nightly: race conformance test-preview native-nightly fuzz properties cover vuln mutation # what is too long for every change
+nightly: race conformance test-preview test-install test-reproducible native-nightly fuzz properties cover vuln mutation # what is too long for every change
 
 conformance: # every row of the conformance suite for every kind of source, also for those that share most of their code
 	CONFORMANCE=all go test -timeout 60m ./pkg/collect
@@ -156,4 +174,4 @@ properties: # every property, CHECKS cases each
 	cd $(SENDER) && CHECKS=$(CHECKS) $(CURDIR)/tools/properties.sh
 
 clean:
-	rm -rf bin
+	rm -rf bin dist
