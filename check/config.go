@@ -379,7 +379,7 @@ func (s *section) tags() []string {
 			s.ps.add(lines[i], at, "is empty: remove it")
 		case strings.TrimSpace(v) != v || strings.ContainsAny(v, ",\r\n"):
 			s.ps.add(lines[i], at, "must not hold commas, line breaks or white space at its ends: write one tag an entry, like team:security")
-		case placeholder.MatchString(v):
+		case hasPlaceholder(v):
 			s.ps.add(lines[i], at, "is still the placeholder of the example: put the real value in its place")
 		default:
 			out = append(out, v)

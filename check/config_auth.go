@@ -3,7 +3,6 @@ package check
 import (
 	"encoding/base64"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -85,10 +84,6 @@ func (a Auth) secrets() []string {
 	}
 	return out
 }
-
-// emailShape leaves out the colon, which would end the name in an HTTP Basic
-// credential.
-var emailShape = regexp.MustCompile(`^[^\s@:<>]+@[^\s@:<>]+$`)
 
 // authOwners says to which type an option of auth belongs.
 var authOwners = []struct {
@@ -253,7 +248,7 @@ func (s *section) email() string {
 	if !ok {
 		return ""
 	}
-	if !emailShape.MatchString(v) {
+	if !isEmail(v) {
 		s.addf("email", "is not an e-mail address, like audit@example.com")
 		return ""
 	}

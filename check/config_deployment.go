@@ -3,7 +3,6 @@ package check
 import (
 	"net"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"atlassian_audit_records/pkg/audit"
@@ -90,7 +89,7 @@ func (s *section) auditLogPath(d Deployment) string {
 }
 
 // contextPath is what a context path may look like.
-var contextPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)
+var contextPath = onDemand(`^(/[A-Za-z0-9._~-]+)*$`)
 
 // pages are the beginnings of paths that are pasted from a browser, and belong to
 // no base URL.
@@ -114,7 +113,7 @@ func (s *section) dataCenterSite() *url.URL {
 			return nil
 		}
 	}
-	if !contextPath.MatchString(path) || u.RawPath != "" || strings.Contains(path+"/", "/../") || strings.Contains(path+"/", "/./") {
+	if path != "" && !contextPath().MatchString(path) || u.RawPath != "" || strings.Contains(path+"/", "/../") || strings.Contains(path+"/", "/./") {
 		s.addf("site", "has no valid context path after the host: write the product's base URL, as its general configuration shows it")
 		return nil
 	}

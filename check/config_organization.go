@@ -1,7 +1,6 @@
 package check
 
 import (
-	"regexp"
 	"strings"
 	"time"
 
@@ -10,7 +9,7 @@ import (
 
 // organizationForm is what an organisation's id looks like; Atlassian does not
 // say more of it.
-var organizationForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{6,62}[a-z0-9]$`)
+var organizationForm = onDemand(`^[a-z0-9][a-z0-9-]{6,62}[a-z0-9]$`)
 
 const (
 	// organizationRetention is how long Atlassian keeps an organisation's log.
@@ -29,9 +28,9 @@ func (s *section) organization(c *Config, env Env) {
 	}
 	if v, ok := s.str("organization"); ok {
 		switch v = strings.ToLower(strings.TrimSpace(v)); {
-		case placeholder.MatchString(strings.ToUpper(v)):
+		case hasPlaceholder(strings.ToUpper(v)):
 			s.addf("organization", "is still the placeholder of the example: put the real value in its place")
-		case !organizationForm.MatchString(v):
+		case !organizationForm().MatchString(v):
 			s.addf("organization", "is not an organisation's id: it is the part after /o/ in the address of https://admin.atlassian.com, and is shown where an API key is made")
 		default:
 			c.Organization = v

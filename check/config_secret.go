@@ -1,7 +1,6 @@
 package check
 
 import (
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -10,12 +9,6 @@ import (
 
 // hidden stands wherever a secret would have been printed.
 const hidden = "********"
-
-// handle is what the Agent's secret management replaces: the whole value.
-var handle = regexp.MustCompile(`^\s*ENC\[(.*)\]\s*$`)
-
-// placeholder is what examples write where a value belongs.
-var placeholder = regexp.MustCompile(`<[A-Z][A-Z0-9_ ]*>`)
 
 // secret reads an option that holds a credential.
 func (s *section) secret(key string) auth.Secret {

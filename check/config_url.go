@@ -5,13 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 )
-
-// hostName is a name or an IPv4 address, as far as a configuration can tell.
-var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 
 // baseURL reads the address of something of Atlassian's, as scheme and host.
 // The scheme may be left out (https), and one of paths may follow, or slashes.
@@ -66,7 +62,7 @@ func (s *section) address(key, example string) *url.URL {
 	}
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	ip := net.ParseIP(host)
-	if ip == nil && !hostName.MatchString(host) {
+	if ip == nil && !isHostName(host) {
 		s.addf(key, "has no valid host name: write it like %s", example)
 		return nil
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -32,7 +31,7 @@ type section struct {
 }
 
 // yamlLine finds the line in a message of the YAML decoder's.
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+var yamlLine = onDemand(`^yaml: (?:line (\d+): )?(.*)$`)
 
 // document parses text into the root node of its one document; nil for an
 // empty text, and for one that is wrong (which is reported).
@@ -64,7 +63,7 @@ func document(ps *problems, text []byte, path string) *yaml.Node {
 // which may be a secret that was not quoted.
 func yamlReason(err error) (line int, reason string) {
 	reason = err.Error()
-	if m := yamlLine.FindStringSubmatch(reason); m != nil {
+	if m := yamlLine().FindStringSubmatch(reason); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		reason = m[2]
 	}
@@ -205,7 +204,7 @@ func (s *section) text(key string, n *yaml.Node) (string, bool) {
 		s.addf(key, "must be text, not %s: put the value in quotes", described(n))
 		return "", false
 	}
-	if m := handle.FindStringSubmatch(n.Value); m != nil {
+	if isHandle(n.Value) {
 		switch {
 		case s.handles:
 		case s.ps.lines:
@@ -217,7 +216,7 @@ func (s *section) text(key string, n *yaml.Node) (string, bool) {
 		}
 		return "", false
 	}
-	if placeholder.MatchString(n.Value) {
+	if hasPlaceholder(n.Value) {
 		s.addf(key, "is still the placeholder of the example: put the real value in its place")
 		return "", false
 	}
@@ -227,7 +226,7 @@ func (s *section) text(key string, n *yaml.Node) (string, bool) {
 // isHandle reports whether the option is a handle that the Agent will resolve.
 func (s *section) isHandle(key string) bool {
 	f, ok := s.fields[key]
-	return ok && f.value.Kind == yaml.ScalarNode && handle.MatchString(f.value.Value)
+	return ok && f.value.Kind == yaml.ScalarNode && isHandle(f.value.Value)
 }
 
 // boolean reads a truth value; the words are those that the Agent's YAML takes.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -119,7 +118,7 @@ func (d *diagnosis) owner() (agent.User, bool) {
 }
 
 // protocolForm is how the adapter names the protocol that it speaks.
-var protocolForm = regexp.MustCompile(`'protocol':\s*(\d+)`)
+var protocolForm = onDemand(`'protocol':\s*(\d+)`)
 
 // adapter looks at the adapter, and at the program that it would start.
 func (d *diagnosis) adapter(ctx context.Context) {
@@ -133,7 +132,7 @@ func (d *diagnosis) adapter(ctx context.Context) {
 	case err != nil:
 		d.fail(step, CodeAgentFiles, fmt.Sprintf("the adapter %s cannot be read (%v)", path, errors.Unwrap(err)), "make it readable for the Agent's user: chmod 0644 "+path)
 	default:
-		protocol := protocolForm.FindSubmatch(text)
+		protocol := protocolForm().FindSubmatch(text)
 		switch {
 		case protocol == nil:
 			d.fail(step, CodeAgentFiles, path+" is not the adapter of this program", "install the adapter of the same release")

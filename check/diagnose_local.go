@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -166,7 +165,7 @@ func (d *diagnosis) state(c *Config, p audit.Product) {
 	}
 	for _, act := range s.Act {
 		code := CodeNotRunning
-		if m := endingCode.FindStringSubmatch(act); m != nil {
+		if m := endingCode().FindStringSubmatch(act); m != nil {
 			code = m[1]
 			act = strings.TrimSuffix(act, m[0])
 		}
@@ -206,4 +205,4 @@ var localCodes = []string{CodeConfig, CodeDiskFull, CodeSpoolFull, CodeState, Co
 	CodeAgentTooOld, CodeAgentFiles, CodeUndelivered, CodeNotRunning, CodeWithheld}
 
 // endingCode is the code at the end of a message.
-var endingCode = regexp.MustCompile(` \((\w+)\)$`)
+var endingCode = onDemand(` \((\w+)\)$`)

@@ -97,7 +97,7 @@ func (d *diagnosis) site(ctx context.Context, in Instance) {
 
 // waitOfRun is the reason of a wait, as a run kept it, and its code.
 func waitOfRun(why string) (text, code string) {
-	if m := endingCode.FindStringSubmatch(why); m != nil {
+	if m := endingCode().FindStringSubmatch(why); m != nil {
 		return strings.TrimSuffix(why, m[0]), m[1]
 	}
 	return why, atlassian.CodeQuota

@@ -17,10 +17,9 @@ import (
 const (
 	// memoryLimit is what the garbage collector keeps the heap below where it
 	// can: a page of records is a few MiB, and a run shares the machine.
-	memoryLimit = 40 << 20
-	// gcPercent makes it run more often than Go does by itself; a run waits for
-	// answers most of its time.
-	gcPercent = 50
+	memoryLimit = 44 << 20
+	// gcPercent lets it rest as long as the heap is far below that.
+	gcPercent = 200
 	// readLimit is how long the request may take to come.
 	readLimit = 30 * time.Second
 	// overtime is what a run gets beyond its own limit, for a disk that is slow

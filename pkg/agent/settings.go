@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	"gopkg.in/yaml.v3"
 )
@@ -138,11 +139,11 @@ func readMapping(path string) (*yaml.Node, error) {
 	return doc.Content[0], nil
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+)`)
+var yamlLine = onDemand(`line (\d+)`)
 
 // lineOf is where a YAML error is, and nothing of what stands there.
 func lineOf(err error) string {
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+	if m := yamlLine().FindStringSubmatch(err.Error()); m != nil {
 		return " in line " + m[1]
 	}
 	return ""
@@ -191,7 +192,7 @@ func listAt(n *yaml.Node, keys ...string) []string {
 	return out
 }
 
-var releaseForm = regexp.MustCompile(`\d+\.\d+\.\d+[-.+\w]*`)
+var releaseForm = onDemand(`\d+\.\d+\.\d+[-.+\w]*`)
 
 // Version is the release of the Agent that is installed in one of the folders,
 // or where it is usually installed, as its version-manifest says; empty where
@@ -206,13 +207,13 @@ func Version(folders ...string) string {
 			var m struct {
 				BuildVersion string `json:"build_version"`
 			}
-			if json.Unmarshal(text, &m) == nil && releaseForm.MatchString(m.BuildVersion) {
-				return releaseForm.FindString(m.BuildVersion)
+			if json.Unmarshal(text, &m) == nil && releaseForm().MatchString(m.BuildVersion) {
+				return releaseForm().FindString(m.BuildVersion)
 			}
 		}
 		if text, err := readSmall(filepath.Join(dir, "version-manifest.txt")); err == nil {
 			first, _, _ := strings.Cut(string(text), "\n")
-			if v := releaseForm.FindString(first); v != "" {
+			if v := releaseForm().FindString(first); v != "" {
 				return v
 			}
 		}
@@ -228,4 +229,10 @@ func readSmall(path string) ([]byte, error) {
 	}
 	defer f.Close() // nothing was written
 	return io.ReadAll(io.LimitReader(f, maxSettings))
+}
+
+// onDemand compiles a pattern when it is first needed: most runs need none, and
+// each starts a process.
+func onDemand(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }
