@@ -160,7 +160,7 @@ func TestWithoutACommandTheHelpIsPrinted(t *testing.T) {
 
 func TestTheHelpOfEveryCommandShowsAnExample(t *testing.T) {
 	t.Parallel()
-	root := newRootCommand(stdio{in: strings.NewReader(""), out: &bytes.Buffer{}, err: &bytes.Buffer{}, getenv: os.Getenv}, new(bool))
+	root := newRootCommand(stdio{in: strings.NewReader(""), out: &bytes.Buffer{}, err: &bytes.Buffer{}, getenv: os.Getenv}, new(bool), commands()...)
 	all := append([]*cobra.Command{root}, root.Commands()...)
 	if len(all) < 3 {
 		t.Fatalf("there are only %d commands", len(all))

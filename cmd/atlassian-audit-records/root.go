@@ -27,7 +27,8 @@ const (
 	statusUsage  = 2
 )
 
-// commands are the constructors of the subcommands, in the order of the help.
+// commands are the constructors of the subcommands, in the order of the help;
+// collect is the first.
 func commands() []func(stdio) *cobra.Command {
 	return []func(stdio) *cobra.Command{
 		newCollectCommand,
@@ -65,9 +66,9 @@ func (e *usageError) Error() string { return e.reason }
 // Next is what to try.
 func (e *usageError) Next() string { return e.next }
 
-// newRootCommand is the whole command line. started is set once a command's
+// newRootCommand is the command line with the commands that are constructed. started is set once a command's
 // own code runs: an error before that is one of use.
-func newRootCommand(io stdio, started *bool) *cobra.Command {
+func newRootCommand(io stdio, started *bool, constructors ...func(stdio) *cobra.Command) *cobra.Command {
 	root := &cobra.Command{
 		Use:   program,
 		Short: "Collect Atlassian audit records into the Datadog Agent's log pipeline",
@@ -94,7 +95,7 @@ func newRootCommand(io stdio, started *bool) *cobra.Command {
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)
-	for _, construct := range commands() {
+	for _, construct := range constructors {
 		c := construct(io)
 		for _, one := range append([]*cobra.Command{c}, c.Commands()...) {
 			if inner := one.RunE; inner != nil {
@@ -120,7 +121,12 @@ func noArguments(cmd *cobra.Command, args []string) error {
 // run is the program: it returns the exit status.
 func run(ctx context.Context, args []string, io stdio) int {
 	started := false
-	root := newRootCommand(io, &started)
+	constructors := commands()
+	if len(args) > 0 && args[0] == "collect" {
+		// Every minute, on every machine: the other commands need not be put together.
+		constructors = constructors[:1]
+	}
+	root := newRootCommand(io, &started, constructors...)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -279,7 +280,9 @@ func (s *Server) refresh(text string) reply {
 }
 
 // consentForm is the button of the consent page.
-var consentForm = regexp.MustCompile(`<form id="consent" method="post" action="([^"]*)">`)
+var consentForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`<form id="consent" method="post" action="([^"]*)">`)
+})
 
 // AtConsentPage plays the person at a browser: it opens the address that a
 // program printed and presses the button. It returns the address at which the
@@ -292,7 +295,7 @@ func AtConsentPage(ctx context.Context, client *http.Client, address string) (la
 	if err != nil {
 		return "", err
 	}
-	button := consentForm.FindStringSubmatch(page)
+	button := consentForm().FindStringSubmatch(page)
 	if button == nil {
 		return "", fmt.Errorf("there is no button on the page %q", page)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -79,12 +80,15 @@ func number(v url.Values, name string) (int, error) {
 	return int(n), nil
 }
 
-var jiraDates = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,3})?)?)(Z|[+-]\d{2}:?\d{2})?$`)
+// The program that collects holds the simulator too, and starts every minute.
+var jiraDates = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,3})?)?)(Z|[+-]\d{2}:?\d{2})?$`)
+})
 
 // jiraDate reads a bound. zoned is false where the text names no zone; it is
 // then taken as UTC.
 func jiraDate(text string) (at time.Time, zoned, ok bool) {
-	m := jiraDates.FindStringSubmatch(text)
+	m := jiraDates().FindStringSubmatch(text)
 	if m == nil {
 		return time.Time{}, false, false
 	}
