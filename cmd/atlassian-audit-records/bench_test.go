@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,37 +22,16 @@ import (
 // The measures of docs/performance.md. Each is a ratio of two things measured in
 // the same run on the same machine, or a number that depends on no machine.
 
-// subject is a simulated site with many records, and a run path.
-type subject struct {
-	b       *testing.B
-	server  *atlassiantest.Server
-	url     string
-	records int
-}
-
-func newSubject(b *testing.B, records int, latency time.Duration) *subject {
-	b.Helper()
-	s := atlassiantest.New(atlassiantest.Options{Seed: 1})
-	s.Fill(records, 30*24*time.Hour, atlassiantest.Jira)
-	s.SetQuirks(atlassiantest.Jira, atlassiantest.Quirks{Latency: latency})
-	url, shut, err := s.Listen("")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := shut(); err != nil {
-			b.Error(err)
-		}
-	})
-	return &subject{b, s, url, records}
-}
-
 func (s *subject) instance() map[string]any {
-	return map[string]any{
+	out := map[string]any{
 		"site": s.url, "gateway": s.url, "auth_server": s.url, "skip_proxy": true, "products": []string{"jira"},
 		"auth":             map[string]any{"type": "api_token", "email": atlassiantest.DefaultEmail, "api_token": atlassiantest.DefaultClassicToken},
 		"initial_lookback": "31d", "min_collection_interval": 60,
 	}
+	if s.authority != "" {
+		out["tls_ca_cert"] = s.authority
+	}
+	return out
 }
 
 func (s *subject) encode(v any) []byte {
@@ -66,7 +46,7 @@ func (s *subject) encode(v any) []byte {
 // download reads all pages one after the other and hands each to keep.
 func (s *subject) download(keep func(io.Reader) error) time.Duration {
 	s.b.Helper()
-	t := &http.Transport{}
+	t := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.authorities}, ForceAttemptHTTP2: true}
 	defer t.CloseIdleConnections()
 	began := time.Now()
 	for n := 0; n < s.records; n += 1000 {
@@ -135,19 +115,29 @@ func (s *subject) collect(runPath string) (took time.Duration, requests int) {
 }
 
 // BenchmarkBackfill compares the collection of a long history with a plain
-// sequential download of the same pages from the same server.
+// sequential download of the same pages from the same server: over TLS and
+// compressed, as Atlassian sends them, and as bare bytes over HTTP, which nobody
+// is sent but which shows what collecting itself costs.
 func BenchmarkBackfill(b *testing.B) {
 	for _, bb := range []struct {
 		name    string
 		records int
 		latency time.Duration
-		most    float64
+		edge    bool
+		most    float64 // 0 for what is only told
 	}{
-		{"500000_records", 500_000, 0, 3},
-		{"120000_records_at_200ms", 120_000, 200 * time.Millisecond, 1.1},
+		{"500000_records", 500_000, 0, true, 1.6},
+		{"500000_records_bare", 500_000, 0, false, 0},
+		{"120000_records_at_200ms", 120_000, 200 * time.Millisecond, false, 1.1},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			s := newSubject(b, bb.records, bb.latency)
+			beSmall(os.Getenv)
+			s := newSubject(b, siteOptions{Records: bb.records, Latency: bb.latency, Edge: bb.edge})
+			if bb.edge {
+				// The edge compresses each page once, before anything is measured.
+				s.download(discard)
+				s.collect(b.TempDir())
+			}
 			var plain, kept, took time.Duration
 			requests := 0
 			for b.Loop() {
@@ -170,7 +160,7 @@ func BenchmarkBackfill(b *testing.B) {
 				b.ReportMetric(took.Seconds()/kept.Seconds(), "x-kept-download")
 			}
 			b.Logf("download %.2f s, download to a file %.2f s, collection %.2f s, %d requests", plain.Seconds(), kept.Seconds(), took.Seconds(), requests)
-			if ratio > bb.most {
+			if bb.most > 0 && ratio > bb.most {
 				b.Errorf("collecting takes %.2f times as long as a download; at most %.1f is wanted", ratio, bb.most)
 			}
 			if perThousand > 1.1 {
@@ -233,7 +223,7 @@ func rssAnon(pid int) int64 {
 // BenchmarkMemory lets the program itself read as much of a long history as one
 // run reads.
 func BenchmarkMemory(b *testing.B) {
-	s := newSubject(b, 500_000, 0)
+	s := newSubject(b, siteOptions{Records: 500_000})
 	var most int64
 	for b.Loop() {
 		_, n := s.process(b.TempDir())
@@ -252,12 +242,12 @@ func BenchmarkMemory(b *testing.B) {
 // that of an empty Go program.
 func BenchmarkIdleRun(b *testing.B) {
 	const times = 20
-	s := newSubject(b, 2000, 0)
+	s := newSubject(b, siteOptions{Records: 2000})
 	runPath := b.TempDir()
 	s.process(runPath)
 	empty := emptyProgram(b)
 	var idle, nothing time.Duration
-	s.server.ForgetRequests()
+	s.requests("forget")
 	runs := 0
 	for b.Loop() {
 		for range times {
@@ -274,7 +264,7 @@ func BenchmarkIdleRun(b *testing.B) {
 	ratio := idle.Seconds() / nothing.Seconds()
 	b.ReportMetric(ratio, "x-empty-program")
 	b.ReportMetric(float64(idle.Microseconds())/float64(runs)/1000, "ms-CPU/run")
-	b.ReportMetric(float64(s.server.Count(atlassiantest.KindAudit))/float64(runs), "requests/run")
+	b.ReportMetric(float64(s.requests("count"))/float64(runs), "requests/run")
 	if ratio > 10 {
 		b.Errorf("an idle run takes %.1f times the CPU of an empty program; at most 10 is wanted, its requests aside", ratio)
 	}

@@ -20,17 +20,16 @@ var errRedo = errors.New("the lines of the batch cannot be unpacked")
 // else a block of S2, which is about an eighth of them and takes less time than
 // writing the rest would; with its seal. It uses the memory of buf.
 func pack(buf, key, lines []byte) []byte {
-	const seal = 4
-	if n := seal + s2.MaxEncodedLen(len(lines)); cap(buf) < n {
+	if n := sealLen + s2.MaxEncodedLen(len(lines)); cap(buf) < n {
 		buf = make([]byte, n)
 	}
 	out := buf[:cap(buf)]
 	n := 0
 	if len(lines) > 0 {
-		n = len(s2.Encode(out[seal:], lines))
+		n = len(s2.Encode(out[sealLen:], lines))
 	}
-	out = out[:seal+n]
-	binary.BigEndian.PutUint32(out, checksum(key, out[seal:]))
+	out = out[:sealLen+n]
+	binary.BigEndian.PutUint32(out, checksum(key, out[sealLen:]))
 	return out
 }
 

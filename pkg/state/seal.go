@@ -15,23 +15,26 @@ var (
 	errChecksum = errors.New("a checksum does not match")
 )
 
+// sealLen is how much longer a value is for its seal.
+const sealLen = 4
+
 // seal puts a checksum before the bytes. It covers the key too: a value that
 // stands under another key is damage.
 func seal(key, b []byte) []byte {
-	out := make([]byte, 4, 4+len(b))
+	out := make([]byte, sealLen, sealLen+len(b))
 	binary.BigEndian.PutUint32(out, checksum(key, b))
 	return append(out, b...)
 }
 
 // unseal checks and removes the checksum. The answer shares memory with b.
 func unseal(key, b []byte) ([]byte, error) {
-	if len(b) < 4 {
+	if len(b) < sealLen {
 		return nil, errCut
 	}
-	if checksum(key, b[4:]) != binary.BigEndian.Uint32(b) {
+	if checksum(key, b[sealLen:]) != binary.BigEndian.Uint32(b) {
 		return nil, errChecksum
 	}
-	return b[4:], nil
+	return b[sealLen:], nil
 }
 
 func checksum(key, b []byte) uint32 {

@@ -85,7 +85,15 @@ func walkChunk(chunk int64, v []byte, each func(audit.Seen)) error {
 // encodeChunk is the inverse of decodeChunk; the entries must be of that chunk
 // and sorted by time.
 func encodeChunk(chunk int64, seen []audit.Seen) []byte {
-	b := make([]byte, 0, len(seen)*longEntry)
+	value, _ := appendChunk(nil, chunk, seen)
+	return value
+}
+
+// appendChunk is encodeChunk in the memory behind room, or more where it does not
+// do; rest is room with what was used.
+func appendChunk(room []byte, chunk int64, seen []audit.Seen) (value, rest []byte) {
+	start := len(room)
+	b := append(room, make([]byte, sealLen)...)
 	for _, e := range seen {
 		head := uint16(e.Millis & chunkMask)
 		if e.HasID {
@@ -97,7 +105,11 @@ func encodeChunk(chunk int64, seen []audit.Seen) []byte {
 			b = binary.BigEndian.AppendUint64(b, e.Fine)
 		}
 	}
-	return seal(chunkKey(chunk), b)
+	value = b[start:len(b):len(b)]
+	var key [8]byte
+	binary.BigEndian.PutUint64(key[:], uint64(chunk)^1<<63)
+	binary.BigEndian.PutUint32(value, checksum(key[:], value[sealLen:]))
+	return value, b
 }
 
 // appendAt appends the entries whose time is one of millis; both are sorted.
@@ -122,24 +134,31 @@ func remember(b *bolt.Bucket, emitted []audit.Seen) (added int, err error) {
 	byTime := func(x, y audit.Seen) int { return cmp.Compare(x.Millis, y.Millis) }
 	sorted := slices.Clone(emitted)
 	slices.SortStableFunc(sorted, byTime)
+	// One piece of memory for all that is written: bbolt shares it until the
+	// transaction ends.
+	room := make([]byte, 0, len(sorted)*(longEntry+sealLen))
+	c := b.Cursor()
 	for len(sorted) > 0 {
 		chunk := chunkOf(sorted[0].Millis)
 		n := 1
 		for n < len(sorted) && chunkOf(sorted[n].Millis) == chunk {
 			n++
 		}
+		seen := sorted[:n]
 		key := chunkKey(chunk)
-		old := b.Get(key)
-		seen, err := decodeChunk(chunk, old)
-		if err != nil {
-			return 0, fmt.Errorf("%w: records seen: %w", ErrDamaged, err)
-		}
-		if old == nil {
+		if k, old := c.Seek(key); bytes.Equal(k, key) {
+			was, err := decodeChunk(chunk, old)
+			if err != nil {
+				return 0, fmt.Errorf("%w: records seen: %w", ErrDamaged, err)
+			}
+			seen = append(was, seen...)
+			slices.SortStableFunc(seen, byTime)
+		} else {
 			added++
 		}
-		seen = append(seen, sorted[:n]...)
-		slices.SortStableFunc(seen, byTime)
-		if err := b.Put(key, encodeChunk(chunk, seen)); err != nil {
+		var value []byte
+		value, room = appendChunk(room, chunk, seen)
+		if err := b.Put(key, value); err != nil {
 			return 0, err
 		}
 		sorted = sorted[n:]
@@ -152,17 +171,50 @@ func remember(b *bolt.Bucket, emitted []audit.Seen) (added int, err error) {
 func forget(b *bolt.Bucket, ms int64) (dropped int, err error) {
 	end := chunkKey(chunkOf(ms))
 	undated := chunkKey(chunkOf(audit.UndatedMillis))
-	var keys [][]byte
+	var drop [][]byte
 	c := b.Cursor()
-	for k, _ := c.First(); k != nil && bytes.Compare(k, end) < 0; k, _ = c.Next() {
-		if !bytes.Equal(k, undated) {
-			keys = append(keys, slices.Clone(k))
+	k, v := c.First()
+	var keep []keyed
+	for ; k != nil && bytes.Compare(k, end) < 0; k, v = c.Next() {
+		if bytes.Equal(k, undated) {
+			keep = append(keep, keyed{slices.Clone(k), slices.Clone(v)})
+		} else {
+			drop = append(drop, k)
 		}
 	}
-	for _, k := range keys {
+	for ; k != nil && len(keep) < len(drop); k, v = c.Next() {
+		keep = append(keep, keyed{slices.Clone(k), slices.Clone(v)})
+	}
+	if k == nil && len(drop) > 0 {
+		return len(drop), refill(b.Tx(), keep)
+	}
+	for i := range drop {
+		drop[i] = slices.Clone(drop[i]) // the map's memory changes hands as soon as one goes
+	}
+	for _, k := range drop {
 		if err := b.Delete(k); err != nil {
 			return 0, err
 		}
 	}
-	return len(keys), nil
+	return len(drop), nil
+}
+
+type keyed struct{ key, value []byte }
+
+// refill makes keep all that is remembered. Where that is less than what goes,
+// it costs less than taking each of the others out.
+func refill(tx *bolt.Tx, keep []keyed) error {
+	if err := tx.DeleteBucket(bucketSeen); err != nil {
+		return err
+	}
+	b, err := tx.CreateBucket(bucketSeen)
+	if err != nil {
+		return err
+	}
+	for _, kv := range keep {
+		if err := b.Put(kv.key, kv.value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
