@@ -80,6 +80,7 @@ type Client struct {
 	now                func() time.Time
 	rand               func() float64
 	limiter            *rate.Limiter
+	unzip              unzippers
 
 	mu      sync.Mutex
 	cloudID string

@@ -1,10 +1,8 @@
 package atlassian
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -124,6 +122,7 @@ func (c *Client) attempt(ctx context.Context, q question) (answer, *Error) {
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
+	acceptGzip(req)
 	resp, err := q.client.Do(req)
 	if err != nil {
 		return answer{}, c.judgeSilence(ctx, q, err)
@@ -137,7 +136,7 @@ func (c *Client) attempt(ctx context.Context, q question) (answer, *Error) {
 	if resp.StatusCode != http.StatusOK {
 		limit = maxErrorBody
 	}
-	body, err := readBody(resp, limit, q.sizeHint)
+	body, err := c.unzip.read(resp, limit, q.sizeHint)
 	if err != nil && !errors.Is(err, errTooLarge) && ctx.Err() != nil {
 		return answer{}, c.interrupted(ctx, q)
 	}
@@ -174,23 +173,4 @@ func (c counting) RoundTrip(req *http.Request) (*http.Response, error) {
 		q.sent()
 	}
 	return c.base.RoundTrip(req)
-}
-
-var errTooLarge = errors.New("the body exceeds the limit")
-
-// readBody reads at most limit bytes; errTooLarge says that there are more.
-func readBody(resp *http.Response, limit int64, hint int) ([]byte, error) {
-	if n := resp.ContentLength; n > limit {
-		return nil, errTooLarge
-	} else if n > 0 {
-		hint = int(n)
-	}
-	var b bytes.Buffer
-	// bytes.Buffer wants room for one more read to see the end.
-	b.Grow(min(max(hint, 0), int(limit)) + bytes.MinRead)
-	_, err := b.ReadFrom(io.LimitReader(resp.Body, limit+1))
-	if err == nil && int64(b.Len()) > limit {
-		return b.Bytes()[:limit], errTooLarge
-	}
-	return b.Bytes(), err
 }

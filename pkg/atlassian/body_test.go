@@ -1,0 +1,73 @@
+package atlassian
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func packed(t *testing.T, text string) string {
+	t.Helper()
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	if _, err := io.WriteString(z, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestBodiesAreReadAsTheyWereSent(t *testing.T) {
+	t.Parallel()
+	const limit = 1000
+	long := packed(t, strings.Repeat("x", 5000))
+	whole := packed(t, "hello")
+	wrongSum := []byte(whole)
+	wrongSum[len(wrongSum)-8] ^= 1
+	var u unzippers
+	for _, tc := range []struct {
+		name, encoding, body string
+		want                 string
+		fails                bool
+		tooLarge             bool
+	}{
+		{name: "plain", body: "hello", want: "hello"},
+		{name: "plain and empty"},
+		{name: "plain, as long as may be", body: strings.Repeat("x", limit), want: strings.Repeat("x", limit)},
+		{name: "plain and too long", body: strings.Repeat("x", limit+1), tooLarge: true},
+		{name: "compressed", encoding: "gzip", body: whole, want: "hello"},
+		{name: "compressed, in capitals", encoding: "GZIP", body: whole, want: "hello"},
+		{name: "compressed in two pieces", encoding: "gzip", body: whole + packed(t, " again"), want: "hello again"},
+		{name: "compressed, too long once unpacked", encoding: "gzip", body: long, tooLarge: true},
+		{name: "compressed and cut off", encoding: "gzip", body: whole[:len(whole)-3], fails: true},
+		{name: "compressed, with a wrong checksum", encoding: "gzip", body: string(wrongSum), fails: true},
+		{name: "said to be compressed, and plain", encoding: "gzip", body: "hello, world, hello", fails: true},
+		{name: "said to be compressed, and empty", encoding: "gzip"},
+	} {
+		t.Run(tc.name, func(t *testing.T) { // one after the other: a reader is used again
+			resp := &http.Response{Header: http.Header{}, Body: io.NopCloser(strings.NewReader(tc.body)), ContentLength: int64(len(tc.body))}
+			if tc.encoding != "" {
+				resp.Header.Set("Content-Encoding", tc.encoding)
+			}
+			got, err := u.read(resp, limit, 0)
+			switch {
+			case tc.tooLarge:
+				if !errors.Is(err, errTooLarge) {
+					t.Errorf("error %v", err)
+				}
+			case tc.fails:
+				if err == nil || errors.Is(err, errTooLarge) {
+					t.Errorf("error %v", err)
+				}
+			case err != nil || string(got) != tc.want:
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+}
