@@ -137,6 +137,9 @@ func remember(b *bolt.Bucket, emitted []audit.Seen) (added int, err error) {
 	// One piece of memory for all that is written: bbolt shares it until the
 	// transaction ends.
 	room := make([]byte, 0, len(sorted)*(longEntry+sealLen))
+	// Chunks come from the newest down, many at a time: pages that are split half full
+	// would mostly stay so.
+	b.FillPercent = 0.8
 	c := b.Cursor()
 	for len(sorted) > 0 {
 		chunk := chunkOf(sorted[0].Millis)
