@@ -52,7 +52,7 @@ func FuzzVersion(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		if v := Version(dir); v != "" && (releaseForm.FindString(v) != v || !strings.Contains(string(manifest)+string(text), v)) {
+		if v := Version(dir); v != "" && (releaseForm().FindString(v) != v || !strings.Contains(string(manifest)+string(text), v)) {
 			if !strings.Contains(string(manifest), `\`) { // written in escapes
 				t.Errorf("the version %q", v)
 			}
