@@ -465,6 +465,7 @@ func TestACopyIsDueByItsAge(t *testing.T) {
 		{"an hour old is old enough for an hour", time.Hour, theMoment, true},
 		{"an hour old is not old enough for two", 2 * time.Hour, theMoment, false},
 		{"a little in the future is young", 2 * time.Hour, theMoment.Add(-2 * time.Hour), false},
+		{"as far in the future as it may be old is young", 2 * time.Hour, theMoment.Add(-3 * time.Hour), false},
 		{"far in the future is a wrong clock", 2 * time.Hour, theMoment.Add(-24 * time.Hour), true},
 	} {
 		if due, err := CopyDue(f, c.age, c.now); due != c.due || err != nil {
