@@ -23,15 +23,15 @@ import (
 func busy(t *testing.T) *depot {
 	d := newDepot(t)
 	d.write(20*time.Hour, 20*time.Hour)
-	d.agent.excludes[d.ids[1]] = true
-	d.agent.work()
+	d.agent.Excludes[d.ids[1]] = true
+	d.agent.Work()
 	d.pass(25 * time.Hour)
 	d.write(0)
 	d.runs(3)
 	d.pass(time.Hour)
 	d.write(0)
 	d.runs(3) // gives the first file up
-	d.agent.stuck = 1
+	d.agent.Stuck = 1
 	d.file = ""
 	d.write(17*time.Hour, 17*time.Hour, time.Hour)
 	d.runs(3)
@@ -39,13 +39,13 @@ func busy(t *testing.T) *depot {
 	d.write(0)
 	delivered := places.Spool + "/" + d.file
 	d.runs(3)
-	d.agent.dark = true
+	d.agent.Dark = true
 	d.file = ""
 	d.write(17*time.Hour, 17*time.Hour)
 	d.runs(1)
 	d.now = d.now.Add(29 * time.Minute)
-	d.agent.memory[delivered] = spool.Offset{Bytes: d.agent.memory[delivered].Bytes, Touched: d.now} // the ten minutes begin
-	d.agent.flush()
+	d.agent.Memory[delivered] = spool.Offset{Bytes: d.agent.Memory[delivered].Bytes, Touched: d.now} // the ten minutes begin
+	d.agent.Flush()
 	d.runs(2) // delivers the second and takes out the third or fourth
 	d.file = ""
 	d.write(16*time.Hour+59*time.Minute, 0)
@@ -76,7 +76,7 @@ func TestOneOperationFails(t *testing.T) {
 		looks bool
 	}{
 		"usage": {func(d *depot) error { _, err := places.Usage(d.fs); return err }, true},
-		"held":  {func(d *depot) error { _, err := places.Held(d.fs, d.agent.offsets()); return err }, true},
+		"held":  {func(d *depot) error { _, err := places.Held(d.fs, d.agent.Offsets()); return err }, true},
 		"left":  {func(d *depot) error { _, err := places.Left(d.fs, d.now); return err }, true},
 		"standing": {func(d *depot) error {
 			return track(d, func(tr *spool.Tracker) error { _, err := tr.Standing(); return err })
@@ -138,7 +138,7 @@ func TestOneOperationFails(t *testing.T) {
 					case err != nil && !strings.Contains(err.Error(), base):
 						t.Errorf("%s: the error names no file: %v", where, err)
 					}
-					d.agent.dark, d.agent.stuck = false, 3
+					d.agent.Dark, d.agent.Stuck = false, 3
 					d.runs(20)
 					d.pass(time.Hour)
 					d.runs(20)
@@ -205,7 +205,7 @@ func TestAShortWriteIsNoWrite(t *testing.T) {
 					t.Errorf("%s was taken for whole", p)
 				}
 			}
-			d.agent.dark, d.agent.stuck = false, 3
+			d.agent.Dark, d.agent.Stuck = false, 3
 			if name != "a line" {
 				d.runs(30)
 				d.wantReceived(true)
@@ -421,13 +421,14 @@ func TestWhatIsSpooledAgain(t *testing.T) {
 		"a line that is longer than any of ours may be": {long + "\n", 0, "", 2},
 	} {
 		each(t, name, func(t *testing.T, d *depot) {
-			d.agent.down = true
+			d.agent.Down = true
 			d.write(17*time.Hour, 17*time.Hour, 17*time.Hour)
 			path := places.Spool + "/" + d.file
 			data, _ := d.fs.ReadFile(path)
 			first := strings.IndexByte(string(data), '\n') + 1
 			d.fs.WriteFile(path, append(slices.Clone(data), row.behind...))
-			d.agent.disk[path] = spool.Offset{Bytes: int64(first + row.acked)}
+			d.agent.Memory[path] = spool.Offset{Bytes: int64(first + row.acked)}
+			d.agent.Flush()
 			d.file = ""
 			d.runs(1)
 			d.now = d.now.Add(31 * time.Minute)
