@@ -23,9 +23,9 @@ const fullDisk = "STATE_TEST_FULL_DISK"
 // TestAFullDisk lets every file grow to a length and no further, as on a disk
 // that is full: whatever was being done fails with a sentence or is done whole,
 // and once there is room all goes on from what was there. The limit is a whole
-// process's, so it plays in one of its own.
+// process's, so it plays in one of its own. It is not parallel: in the moment in
+// which a process begins it holds the locks of all others.
 func TestAFullDisk(t *testing.T) {
-	t.Parallel()
 	if os.Getenv(fullDisk) == "" {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestAFullDisk$", "-test.v")
 		cmd.Env = append(os.Environ(), fullDisk+"=1")

@@ -156,8 +156,9 @@ func TestAFileThatIsHeldIsNotSetAside(t *testing.T) {
 	diff(t, "folder", before, folder(t, f))
 }
 
+// It is not parallel: in the moment in which a process begins it holds the locks
+// of all others, which are busy then.
 func TestAnotherProcessIsBusyUntilItIsKilled(t *testing.T) {
-	t.Parallel()
 	f := newFiles(t)
 	f.Copy, f.Marker = f.State+".copy", f.State+".marker"
 	mustClose(t, mustOpen(t, f))
