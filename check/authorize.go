@@ -12,6 +12,7 @@ import (
 	"atlassian_audit_records/pkg/atlassian"
 	"atlassian_audit_records/pkg/audit"
 	"atlassian_audit_records/pkg/auth"
+	"atlassian_audit_records/pkg/shared"
 )
 
 // Authorization is one person giving their consent for a site: Address is what
@@ -32,6 +33,8 @@ type Authorization struct {
 	folders   folders
 	app       *auth.App
 	transport http.RoundTripper
+	// shared is the store where the consent is kept; nil where that is a file.
+	shared shared.Backend
 }
 
 // Authorized is what came of a consent.
@@ -87,6 +90,11 @@ func NewAuthorization(c *Config, all []*Config, products []audit.Product, redire
 		a.transport = t
 	}
 	var err error
+	if c.Shared != nil {
+		if a.options, a.shared, err = withVault(context.Background(), c, a.options); err != nil {
+			return nil, fmt.Errorf("the consent is kept where machines share it: %w", err)
+		}
+	}
 	if a.app, err = newApp(c, a.options, a.folders.base); err != nil {
 		return nil, err
 	}
@@ -97,13 +105,21 @@ func NewAuthorization(c *Config, all []*Config, products []audit.Product, redire
 // Address is what the person opens in a browser.
 func (a *Authorization) Address() string { return a.Consent.Address() }
 
-// TokenFile is where the consent is kept.
-func (a *Authorization) TokenFile() string { return agent.TokenFile(a.folders.base) }
+// Kept is where the consent is kept.
+func (a *Authorization) Kept() string {
+	if a.shared != nil {
+		return a.config.Shared.store().Name()
+	}
+	return agent.TokenFile(a.folders.base)
+}
 
 // Close gives up idle connections.
 func (a *Authorization) Close() {
 	if t, ok := a.transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
+	}
+	if a.shared != nil {
+		_ = a.shared.Close() // what was written is there
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"atlassian_audit_records/pkg/agent"
 	"atlassian_audit_records/pkg/audit"
+	"atlassian_audit_records/pkg/auth"
 )
 
 const (
@@ -45,12 +46,17 @@ type Options struct {
 	// FreeSpace answers the bytes that are free on the file system of a path; nil
 	// asks the system.
 	FreeSpace func(path string) (int64, error)
+	// OpenShared opens the store through which machines share sites; nil is for a
+	// program that cannot.
+	OpenShared OpenShared
 	// PageSize is the number of records asked for at once; 0 is Atlassian's most.
 	PageSize int
 
 	// anonymous leaves the credential out, and keepNoToken the file of issued
 	// tokens of service accounts: for a diagnosis.
 	anonymous, keepNoToken bool
+	// vault is where the consents of apps are, where machines share them.
+	vault auth.Vault
 }
 
 func (o Options) withDefaults() Options {

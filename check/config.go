@@ -94,6 +94,10 @@ type Config struct {
 	SpoolMaxSize int64
 	SpoolMinFree int64
 
+	// Shared is the store through which machines share the sites; nil where state
+	// lies in files under RunPath.
+	Shared *Shared `json:",omitempty"`
+
 	// Warnings are what the operator should know of and nothing fails for.
 	Warnings []Problem
 }
@@ -160,6 +164,9 @@ func (c *Config) Secrets() []string {
 	if p := c.Redact.Passphrase.Reveal(); p != "" {
 		out = append(out, p)
 	}
+	if c.Shared != nil && c.Shared.Password != "" {
+		out = append(out, c.Shared.Password.Reveal())
+	}
 	return out
 }
 
@@ -218,8 +225,8 @@ func Parse(initConfig, instance []byte, env Env) (*Config, error) {
 		return nil, ps.err()
 	}
 	init := newSection(ps, initNode, "init_config", initSection, env.Handles)
-	shared := ps.init(init, env)
-	c := parseInstance(init, shared, instanceNode, "instance", env)
+	common := ps.init(init, env)
+	c := parseInstance(init, common, instanceNode, "instance", env)
 	if err := ps.err(); err != nil {
 		return nil, err
 	}
@@ -227,8 +234,8 @@ func Parse(initConfig, instance []byte, env Env) (*Config, error) {
 	return c, nil
 }
 
-// shared is what init_config says for all instances.
-type shared struct {
+// common is what init_config says for all instances.
+type common struct {
 	runPath       string
 	programPath   string
 	spoolMaxSize  int64
@@ -236,12 +243,13 @@ type shared struct {
 	service       string
 	serviceChecks bool
 	timeout       time.Duration
+	state         *Shared
 }
 
 // init reads init_config, except for the proxy, which effectiveProxy reads
 // beside the instance's.
-func (ps *problems) init(s *section, env Env) shared {
-	out := shared{
+func (ps *problems) init(s *section, env Env) common {
+	out := common{
 		runPath:       env.RunPath,
 		spoolMaxSize:  s.size("spool_max_size", DefaultSpoolMaxSize, 16<<20, 1<<40),
 		spoolMinFree:  s.size("spool_min_free", DefaultSpoolMinFree, 1<<20, 1<<40),
@@ -253,13 +261,7 @@ func (ps *problems) init(s *section, env Env) shared {
 		out.runPath = path
 	}
 	out.programPath, _ = s.absolute("program_path")
-	if v, ok := s.str("state"); ok && v != "" {
-		if strings.HasPrefix(v, "etcd://") {
-			s.addf("state", "etcd is not supported by this version: leave state out, so that it lies in files under run_path")
-		} else {
-			s.addf("state", "must be left out, so that state lies in files under run_path")
-		}
-	}
+	out.state = s.shared(env)
 	if s.given("min_collection_interval") {
 		s.warnf("min_collection_interval", "is not read here, neither by the Agent: put it into each instance")
 	}
@@ -267,7 +269,7 @@ func (ps *problems) init(s *section, env Env) shared {
 }
 
 // parseInstance reads one instance; it is of use only when no problem was added.
-func parseInstance(init *section, sh shared, node *yaml.Node, path string, env Env) *Config {
+func parseInstance(init *section, sh common, node *yaml.Node, path string, env Env) *Config {
 	ps := init.ps
 	if node == nil || (field{value: node}).null() {
 		line := 0
@@ -300,6 +302,7 @@ func parseInstance(init *section, sh shared, node *yaml.Node, path string, env E
 		ProgramPath:          sh.programPath,
 		SpoolMaxSize:         sh.spoolMaxSize,
 		SpoolMinFree:         sh.spoolMinFree,
+		Shared:               sh.state,
 	}
 	if c.ReconcileWindow < c.Lookback {
 		s.addf("reconcile_window", "is shorter than lookback (%s): a reconcile reads again what every run does, and more", spanned(c.Lookback))

@@ -272,8 +272,13 @@ func badConfigs() []badConfig {
 		{"a size that cannot be read", "size.yaml", []string{
 			`invalid-size.yaml:2: init_config.spool_max_size: must be a whole number followed by KiB, MiB, GiB, KB, MB or GB, like 1GiB, not "lots"`,
 		}},
-		{"state in etcd, which comes later", "state-etcd.yaml", []string{
-			`invalid-state-etcd.yaml:2: init_config.state: etcd is not supported by this version: leave state out, so that it lies in files under run_path`,
+		{"shared state with a password in its URL", "state-etcd.yaml", []string{
+			`invalid-state-etcd.yaml:2: init_config.state: must not hold a user name or password: they have options of their own, state_username and state_password`,
+			`invalid-state-etcd.yaml:2: init_config.state_password: is missing: state_username is of no use without it`,
+		}},
+		{"options of shared state without it", "state-none.yaml", []string{
+			`invalid-state-none.yaml:2: init_config.state_username: is of no use without state: it is about the store that state names`,
+			`invalid-state-none.yaml:3: init_config.state_tls_verify: is of no use without state: it is about the store that state names`,
 		}},
 		{"a tab for indentation", "tab.yaml", []string{
 			`invalid-tab.yaml:3: is not valid YAML: a value that starts with a character such as %, @ or a tab must be put in quotes, and lines are indented with spaces`,

@@ -40,6 +40,7 @@ func filledIn(t *testing.T, authType string, without ...string) string {
 		"<SITE>", "filled-in", "<EMAIL>", "audit@filled-in.example", "<CLIENT_ID>", "filled-in-id",
 		"<PROXY_SERVER_FOR_HTTP>", "audit:proxy-secret-1@proxy.example.com", "<PROXY_SERVER_FOR_HTTPS>", "audit:proxy-secret-2@proxy.example.com",
 		"<PORT>", "3128", "<HOSTNAME_1>", "one.example.com", "<HOSTNAME_2>", "two.example.com", "<SERVICE>", "filled-in",
+		"<ETCD_HOST>", "etcd.example.com", "ENC[etcd_password]", "etcd-secret-password-8",
 		"<KEY_1>:<VALUE_1>", "team:security", "<KEY_2>:<VALUE_2>", "env:prod",
 		"<CA_CERT_PATH>", "/etc/datadog-agent/ca.pem", "<CERT_PATH>", "/etc/datadog-agent/cert.pem", "<PRIVATE_KEY_PATH>", "/etc/datadog-agent/key.pem",
 		"ENC[atlassian_token]", "token-secret-3", "ENC[atlassian_client_secret]", "client-secret-4",
@@ -156,7 +157,7 @@ func TestTheExamplesDefaultsAreTheDefaults(t *testing.T) {
 	skipped := false
 	for _, line := range strings.Split(readExample(t), "\n") {
 		if m := paramLine.FindStringSubmatch(line); m != nil {
-			skipped = m[5] == "" || m[2] == "run_path" || m[2] == "min_collection_interval"
+			skipped = m[5] == "" || m[2] == "run_path" || m[2] == "min_collection_interval" || strings.HasPrefix(m[2], "state_")
 		}
 		if m := commentedLine.FindStringSubmatch(line); m != nil {
 			if skipped {

@@ -25,9 +25,6 @@ const (
 type options struct {
 	ours   []string
 	agents []string
-	// later are words of the contract that this version knows only to refuse
-	// them with a sentence of their own.
-	later []string
 }
 
 func optionsOf(kind sectionKind) options {
@@ -40,10 +37,10 @@ func optionsOf(kind sectionKind) options {
 		}
 	case initSection:
 		return options{
-			ours: []string{"program_path", "proxy", "run_path", "service", "service_checks", "skip_proxy", "spool_max_size", "spool_min_free", "timeout"},
+			ours: []string{"program_path", "proxy", "run_path", "service", "service_checks", "skip_proxy", "spool_max_size", "spool_min_free",
+				"state", "state_password", "state_tls_ca_cert", "state_tls_cert", "state_tls_private_key", "state_tls_verify", "state_username", "timeout"},
 			agents: []string{"ad_identifiers", "empty_default_hostname", "loader", "metric_patterns", "min_collection_interval", "name",
 				"namespace", "no_index", "tags"},
-			later: []string{"state"},
 		}
 	case instanceSection:
 		return options{
@@ -70,7 +67,7 @@ func optionsOf(kind sectionKind) options {
 // when it does.
 func unknownKey(kind sectionKind, name string) string {
 	known := optionsOf(kind)
-	if slices.Contains(known.ours, name) || slices.Contains(known.agents, name) || slices.Contains(known.later, name) {
+	if slices.Contains(known.ours, name) || slices.Contains(known.agents, name) {
 		return ""
 	}
 	said := "has the unknown option " + shownKey(name)

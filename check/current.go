@@ -39,12 +39,19 @@ func (f *findings) add(status Status, format string, args ...any) {
 // delivered. It knows OK, WARNING and CRITICAL.
 func (s *stream) isCurrent(sum collect.Summary, now time.Time, c *Config) (Status, string) {
 	f := &findings{}
+	if s.standby != "" && s.err == nil {
+		// What was read is the holder's to tell; what lies here is this machine's.
+		if s.undeliveredIn(f); len(f.reasons) == 0 {
+			return StatusOK, s.standby
+		}
+		return f.status, strings.Join(f.reasons, "; ")
+	}
 	s.newestRead(f, sum, now, c)
 	s.olderRead(f, sum, now, c)
 	if s.clock != "" {
 		f.add(StatusWarning, "%s", s.clock)
 	}
-	s.delivered(f)
+	s.undeliveredIn(f)
 	if len(f.reasons) > 0 && s.known && !sum.LiveDone {
 		// Last, since it belongs to the first reason, but is worth a sentence's end.
 		if sum.LiveAt != 0 {
@@ -112,8 +119,8 @@ func withheld(since int64) string {
 		"those shown are collected, look into the audit log in a browser for others, and report it to Atlassian's support", time.UnixMilli(since).UTC().Format(time.RFC3339)), CodeWithheld)
 }
 
-// delivered is about what the Agent has not taken from the spool.
-func (s *stream) delivered(f *findings) {
+// undeliveredIn is about what the Agent has not taken from the spool.
+func (s *stream) undeliveredIn(f *findings) {
 	u := s.undelivered
 	if u == nil || u.Bytes == 0 {
 		return

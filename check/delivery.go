@@ -118,14 +118,15 @@ func (f folders) notes(p audit.Product) string {
 }
 
 // track looks at the files of a product.
-func (f folders) track(home string, p audit.Product, reg registry, interval time.Duration, now func() time.Time) (*spool.Tracker, error) {
+// settle is how long an acknowledgement must stand to be shared; 0 where nothing is.
+func (f folders) track(home string, p audit.Product, reg registry, interval, settle time.Duration, now func() time.Time) (*spool.Tracker, error) {
 	nearing := spool.DefaultNearing
 	if interval > 10*time.Minute {
 		nearing = audit.LateAfter // or the next run but one would come too late
 	}
 	return spool.Track(spool.OS{}, f.placesOf(p.LogSource()), spool.TrackerOptions{
 		Now: now, Owner: spool.Owner{Home: home, Product: p}, Offsets: reg.offsets, NoAgent: reg.noAgent,
-		Notes: f.notes(p), Nearing: nearing,
+		Notes: f.notes(p), Nearing: nearing, SettleAfter: settle,
 	})
 }
 
@@ -140,7 +141,7 @@ func (r *run) settleDelivery() {
 			last, _ := readLastRun(r.folders.lastRun(s.product)) // what it says is only a hint
 			r.registry = openRegistry(registryPath(r.options.Agent, r.config.RunPath, last), r.options.Agent)
 		}
-		t, err := r.folders.track(r.home(), s.product, r.registry, r.config.Interval, r.options.Now)
+		t, err := r.folders.track(r.home(), s.product, r.registry, r.config.Interval, settleTime(r.config), r.options.Now)
 		if err != nil {
 			r.mishap(s.product, "look at the delivery", err)
 			continue
@@ -299,7 +300,7 @@ func (r *run) adoptOne(o spool.Owner) error {
 		return err
 	}
 	defer lock.Close() // nothing was written to it
-	t, err := f.track(o.Home, o.Product, r.registry, r.config.Interval, r.options.Now)
+	t, err := f.track(o.Home, o.Product, r.registry, r.config.Interval, settleTime(r.config), r.options.Now)
 	if err != nil {
 		return err
 	}
@@ -340,7 +341,7 @@ func DeliveryOf(c *Config, p audit.Product, now time.Time) (Delivery, error) {
 	f := foldersOf(c.RunPath, c.Name())
 	last, _ := readLastRun(f.lastRun(p)) // what it says is only a hint
 	reg := openRegistry(registryPath(AgentInfo{}, c.RunPath, last), AgentInfo{})
-	t, err := f.track(c.Name(), p, reg, c.Interval, func() time.Time { return now })
+	t, err := f.track(c.Name(), p, reg, c.Interval, settleTime(c), func() time.Time { return now })
 	if err != nil {
 		return Delivery{}, err
 	}

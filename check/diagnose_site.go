@@ -13,6 +13,7 @@ import (
 
 	"atlassian_audit_records/pkg/atlassian"
 	"atlassian_audit_records/pkg/audit"
+	"atlassian_audit_records/pkg/shared"
 )
 
 // inquiry is the asking of one instance.
@@ -56,6 +57,11 @@ func (d *diagnosis) site(ctx context.Context, in Instance) {
 		return
 	}
 	o := d.o.Options
+	if p.c.Shared != nil {
+		var done func()
+		o, done = p.shared(ctx, o)
+		defer done()
+	}
 	o.anonymous = len(p.c.Auth.secrets()) == 0
 	s, err := newSite(p.c, o, foldersOf(p.c.RunPath, p.c.Name()).base)
 	if err != nil {
@@ -95,6 +101,34 @@ func (d *diagnosis) site(ctx context.Context, in Instance) {
 	p.products(ctx)
 }
 
+// shared looks at what machines share of the site, and changes nothing there. The
+// answer are the options with which the rest is asked.
+func (p *inquiry) shared(ctx context.Context, o Options) (Options, func()) {
+	step := p.step(stepShared)
+	o, b, err := withVault(ctx, p.c, o)
+	if err != nil {
+		p.d.fail(step, CodeShared, oneLine(err), "see that the store can be reached from here, and that what it says is mended")
+		return o, func() {}
+	}
+	done := func() { _ = b.Close() } // nothing was written
+	ctx, cancel := context.WithTimeout(ctx, sharedTime)
+	defer cancel()
+	place := shared.Site(b, foldersOf(p.c.RunPath, p.c.Name()).host, p.d.o.Now)
+	for _, product := range p.c.Products {
+		step.Product = product
+		head, err := place.Head(ctx, product)
+		switch {
+		case err != nil:
+			p.d.fail(step, CodeOf(err), oneLine(err), "see that the store can be reached from here, and that what it says is mended")
+		case head == nil:
+			p.d.pass(step, "%s answers; nothing is shared yet", p.c.Shared.store().Name())
+		default:
+			p.d.pass(step, "%s answers; %s wrote there at %s what was delivered", p.c.Shared.store().Name(), head.Host, time.UnixMilli(head.Written).UTC().Format(time.RFC3339))
+		}
+	}
+	return o, done
+}
+
 // waitOfRun is the reason of a wait, as a run kept it, and its code.
 func waitOfRun(why string) (text, code string) {
 	if m := endingCode().FindStringSubmatch(why); m != nil {
@@ -102,6 +136,9 @@ func waitOfRun(why string) (text, code string) {
 	}
 	return why, atlassian.CodeQuota
 }
+
+// stepShared is about the store that machines share; it is there where one is.
+const stepShared = "shared_state"
 
 // siteSteps are the steps about one instance, in their order.
 var siteSteps = append([]string{"dns", "connection", "tls", "proxy", "clock", "site"}, recordSteps...)

@@ -6,6 +6,7 @@ import (
 
 	"atlassian_audit_records/pkg/atlassian"
 	"atlassian_audit_records/pkg/auth"
+	"atlassian_audit_records/pkg/shared"
 	"atlassian_audit_records/pkg/state"
 )
 
@@ -40,6 +41,7 @@ const (
 	CodeAgentFiles   = "agent_files"    // what the Agent needs is missing, or not as it needs it
 	CodeNotRunning   = "not_running"    // the Agent does not run the check
 	CodeWithheld     = "withheld"       // Atlassian shows records without dates that it does not show with dates
+	CodeShared       = "shared_state"   // what machines share cannot be reached or used
 	CodeUndelivered  = "undelivered"    // the Agent does not read the spool
 )
 
@@ -118,6 +120,7 @@ func Failures() []Failure {
 		{CodeSpoolFull, "Collection is paused, because the spool is full", "see in `datadog-agent status` that the Agent delivers its logs, or raise `spool_max_size`"},
 		{CodeDiskFull, "The disk is full", "free some space on the file system of the run path"},
 		{CodeState, "What is remembered of a product cannot be used", "do what the message says; where the file is damaged, the next run puts its copy in its place"},
+		{CodeShared, "What machines share of a site cannot be reached or used", "do what the message says; where the store is away, collection goes on until this machine's lease ends, and resumes by itself"},
 		{CodeStuckRun, "Another run holds the state and does nothing", "find the process atlassian-audit-records that hangs, and end it"},
 		{CodeMachine, "A file or folder on this machine cannot be used", "mend what the message names: mostly an owner or a mode under the run path"},
 		{CodeProgram, "The run failed by a mistake in this program", "report it with the message and the version"},
@@ -164,6 +167,8 @@ func CodeOf(err error) string {
 		return CodeConfig
 	case diskFull(err):
 		return CodeDiskFull
+	case shared.KindOf(err) != "":
+		return CodeShared
 	case errors.Is(err, state.ErrDamaged), errors.Is(err, state.ErrNewer):
 		return CodeState
 	}

@@ -28,6 +28,7 @@ import (
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 	"atlassian_audit_records/pkg/audit"
 	"atlassian_audit_records/pkg/auth"
+	"atlassian_audit_records/pkg/shared"
 	"atlassian_audit_records/pkg/state"
 )
 
@@ -240,6 +241,14 @@ func failures() []failing {
 			if err := os.Chtimes(files.State, before, before); err != nil {
 				w.t.Fatal(err)
 			}
+		}},
+		{code: CodeShared, told: inResult, run: func(w *world) (Result, Recorded) {
+			c := w.config(classicAuth, "products: [jira]")
+			c.Shared = &Shared{URL: "etcd://etcd-1.example.com/audit"}
+			w.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) {
+				return nil, &shared.Error{Kind: shared.Unavailable, What: "could not read the lease in etcd (etcd-1.example.com:2379, /audit)", Err: context.DeadlineExceeded}
+			}
+			return w.runOnce(c)
 		}},
 		{code: CodeDiskFull, told: inWarning, prepare: func(w *world) {
 			w.options.FreeSpace = func(string) (int64, error) { return 1 << 20, nil }

@@ -35,6 +35,9 @@ func (r *run) tell(s *stream) {
 	if sum.HiddenSince != 0 {
 		r.report.Warning(fmt.Sprintf("%s of %s: %s", s.product, r.config.Name(), withheld(sum.HiddenSince)))
 	}
+	if s.standby != "" {
+		r.report.Log("debug", r.about(s.product, s.standby))
+	}
 	for _, notice := range sum.Notices {
 		r.report.Warning(fmt.Sprintf("%s of %s: %s", s.product, r.config.Name(), notice))
 	}
@@ -86,14 +89,14 @@ func (r *run) metrics(s *stream, sum collect.Summary) {
 		send(MetricRequests, s.source.Requests())
 		send(MetricThrottled, s.source.Throttled())
 	}
-	if s.collector != nil {
+	if s.collector != nil && s.standby == "" {
 		r.sender.Metric(MetricGap, s.product, sum.Gap.Seconds())
 	}
 	if u := s.undelivered; u != nil {
 		r.sender.Metric(MetricUndeliveredBytes, s.product, float64(u.Bytes))
 		r.sender.Metric(MetricUndeliveredAge, s.product, u.AgeSeconds)
 	}
-	if sum.LiveAt != 0 { // before the first time there is nothing to count from
+	if sum.LiveAt != 0 && s.standby == "" { // before the first time there is nothing to count from
 		lag := r.options.Now().Sub(time.UnixMilli(sum.LiveAt))
 		r.sender.Metric(MetricLag, s.product, max(0, lag.Seconds()))
 	}
@@ -124,6 +127,8 @@ func (s *stream) canConnect() (Status, string) {
 		return StatusOK, ""
 	case s.err != nil:
 		return StatusUnknown, "Atlassian was not asked: " + sentenceOf(s.err)
+	case s.standby != "":
+		return StatusOK, s.standby
 	case s.idle != "" && s.paused:
 		return StatusUnknown, "Atlassian was not asked: " + s.idle
 	case s.idle != "":

@@ -25,6 +25,8 @@ const (
 	OutcomeBehind Outcome = "behind"
 	// OutcomeWaiting: Atlassian asked to wait.
 	OutcomeWaiting Outcome = "waiting"
+	// OutcomeStandby: another machine collects.
+	OutcomeStandby Outcome = "standby"
 	// OutcomePaused: there is no room for more.
 	OutcomePaused Outcome = "paused"
 	// OutcomeFailed: there is an error.
@@ -98,6 +100,8 @@ func (r *run) lastRun(s *stream, before *LastRun, canConnect, isCurrent Judgemen
 	switch {
 	case s.err != nil:
 		out.Outcome = OutcomeFailed
+	case s.standby != "":
+		out.Outcome = OutcomeStandby
 	case s.paused:
 		out.Outcome = OutcomePaused
 	case s.idle != "":
@@ -112,7 +116,7 @@ func (r *run) lastRun(s *stream, before *LastRun, canConnect, isCurrent Judgemen
 	}
 	if before != nil && before.Failure != nil {
 		f := *before.Failure
-		f.Over = f.Over || s.err == nil && s.source != nil && s.source.good > 0
+		f.Over = f.Over || s.err == nil && (s.standby != "" || s.source != nil && s.source.good > 0)
 		out.Failure = &f
 	}
 	if s.err != nil {

@@ -77,7 +77,7 @@ func Replay(c *Config, p audit.Product, span ReplaySpan, o Options, do bool) (ou
 	defer lock.Close()                   // nothing was written to it
 	last, _ := readLastRun(f.lastRun(p)) // what it says is only a hint
 	reg := openRegistry(registryPath(o.Agent, c.RunPath, last), o.Agent)
-	t, err := f.track(c.Name(), p, reg, c.Interval, o.Now)
+	t, err := f.track(c.Name(), p, reg, c.Interval, settleTime(c), o.Now)
 	if err != nil {
 		return out, err
 	}

@@ -41,6 +41,8 @@ type run struct {
 	// still be written.
 	registry registry
 	room     room
+	// shared is what the run has to do with other machines.
+	shared sharing
 }
 
 // collect does the run's work for all products, until soft.
@@ -53,15 +55,18 @@ func (r *run) collect(ctx context.Context, soft time.Time) {
 	} else {
 		r.ours = true
 		r.openStates()
+		r.hold(ctx)
 		r.settleDelivery()
 		r.pause()
 		r.openCollectors(ctx)
 		r.renewDelivery(soft)
+		r.shareDelivered(ctx)
 		r.lookAtDelivery()
 		r.live(ctx, soft)
 		r.guard(ctx, soft)
 		r.rest(ctx, soft)
 		r.resolve(ctx, soft)
+		r.shareWaits(ctx)
 	}
 	clock := r.clockOff()
 	for _, s := range r.streams {
@@ -116,7 +121,7 @@ func (r *run) warnOfFailures() {
 		switch {
 		case s.err != nil:
 			text = sentenceOf(s.err)
-		case s.idle != "" && !s.paused: // a pause is told where it begins
+		case s.idle != "" && !s.paused && s.standby == "": // a pause is told where it begins
 			text = s.idle
 		}
 		if text != "" && !slices.Contains(said, text) {
@@ -246,6 +251,8 @@ func (r *run) settle(s *stream, err error) {
 	switch {
 	case errors.Is(err, errNoRoom):
 		r.filled()
+	case errors.Is(err, errLeaseEnded):
+		r.leaseEnded()
 	case wait && isAnswer && (answer.Product == "" || answer.Code == auth.CodeTokenWait):
 		for _, other := range r.streams { // it is about the whole site
 			if other.ready() {
@@ -347,5 +354,8 @@ func (r *run) close() {
 	}
 	if r.site != nil {
 		r.site.client.Close()
+	}
+	if r.shared.backend != nil {
+		_ = r.shared.backend.Close() // leases live on, and nothing else was kept
 	}
 }

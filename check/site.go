@@ -121,12 +121,16 @@ func newCredential(c *Config, o Options, base string) (atlassian.Credential, fun
 // newApp is the app of an instance of type OAuth. Its consents are shared by all
 // instances below one run path.
 func newApp(c *Config, o Options, base string) (*auth.App, error) {
+	store := auth.NewStore(agent.TokenFile(base), o.Now)
+	if o.vault != nil {
+		store = store.WithVault(o.vault)
+	}
 	return auth.NewApp(auth.AppOptions{
 		ClientID:     c.Auth.ClientID,
 		ClientSecret: c.Auth.ClientSecret,
 		AuthServer:   c.AuthServer,
 		Origins:      []*url.URL{c.Gateway},
-		Store:        auth.NewStore(agent.TokenFile(base), o.Now),
+		Store:        store,
 		Command:      authorizeCommand(c, o.Conf),
 		Now:          o.Now,
 	})

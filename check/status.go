@@ -23,7 +23,9 @@ type InstanceStatus struct {
 	Where      string           `json:"where"`
 	Instance   string           `json:"instance"`
 	Credential CredentialStatus `json:"credential"`
-	Products   []ProductStatus  `json:"products"`
+	// Shared is what is known of other machines; nil where the site is not shared.
+	Shared   *SharedStatus   `json:"shared,omitempty"`
+	Products []ProductStatus `json:"products"`
 }
 
 // CredentialStatus is how an instance signs in.
@@ -39,6 +41,35 @@ type CredentialStatus struct {
 	// Status is that of ExpiryNotice.
 	Status  Status `json:"status"`
 	Message string `json:"message,omitempty"`
+}
+
+// SharedStatus is who collects a site that several machines share, as the last run
+// on this one found it.
+type SharedStatus struct {
+	Store string `json:"store"`
+	// Asked is when the store was asked last; zero for never.
+	Asked time.Time `json:"asked,omitzero"`
+	// Held tells that this machine had the lease then, until Until.
+	Held  bool      `json:"held"`
+	Until time.Time `json:"until,omitzero"`
+	// Holder is whose it was, since Since by that machine's clock.
+	Holder string    `json:"holder,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+}
+
+// sharedStatus is nil where the site is not shared.
+func sharedStatus(c *Config, f folders) *SharedStatus {
+	if c.Shared == nil {
+		return nil
+	}
+	out := &SharedStatus{Store: c.Shared.store().Name()}
+	if n, ok := peekLease(f.lease()); ok {
+		out.Asked, out.Held, out.Holder, out.Since = moment(n.Asked), n.Held, n.Holder.Host, n.Holder.Since.UTC()
+		if n.Held {
+			out.Until = moment(n.Until)
+		}
+	}
+	return out
 }
 
 // ProductStatus is how things stand with one product of an instance.
@@ -127,6 +158,7 @@ func StatusOf(in Instance, now time.Time) (InstanceStatus, error) {
 	c := in.Config
 	out := InstanceStatus{Where: in.Where, Instance: c.Name(), Credential: credentialStatus(c, now), Products: []ProductStatus{}}
 	f := foldersOf(c.RunPath, c.Name())
+	out.Shared = sharedStatus(c, f)
 	for _, p := range c.Products {
 		s, found, err := productStatus(c, f, p, now)
 		if err != nil {
@@ -251,6 +283,13 @@ func productStatus(c *Config, f folders, p audit.Product, now time.Time) (s Prod
 	if last != nil {
 		s.LastRun = &LastRunStatus{Began: last.Began, Ended: last.Ended, Outcome: last.Outcome, Records: last.Records,
 			Requests: last.Requests, Program: last.Program}
+		if last.Outcome == OutcomeStandby {
+			// What this machine read is no measure of what was read.
+			s.LagSeconds = nil
+			if s.Note = last.Waiting; s.Running {
+				s.Note += "; a run is in progress"
+			}
+		}
 		s.Failure = last.Failure
 		s.CanConnect, s.IsCurrent = &last.CanConnect, &last.IsCurrent
 	}

@@ -9,6 +9,7 @@ import (
 	"atlassian_audit_records/pkg/atlassian"
 	"atlassian_audit_records/pkg/audit"
 	"atlassian_audit_records/pkg/collect"
+	"atlassian_audit_records/pkg/shared"
 	"atlassian_audit_records/pkg/spool"
 	"atlassian_audit_records/pkg/state"
 )
@@ -37,8 +38,15 @@ type stream struct {
 
 	// busy is true where another run is in progress.
 	busy bool
-	// idle says why nothing was asked, or nothing more: to wait, or a full spool.
+	// idle says why nothing was asked, or nothing more: to wait, a full spool, or that
+	// another machine does.
 	idle string
+	// standby says which; empty where none does.
+	standby string
+	// restored is true where the state was put in the place of a lost one, and head is
+	// what machines share of the product; nil where that is nothing, or not known.
+	restored bool
+	head     *shared.Head
 	// paused is true where that is a full spool.
 	paused bool
 	// cut is true where the time was over in the midst of reading.
@@ -122,6 +130,7 @@ func (r *run) openStates() {
 		}
 		s.store = store
 		if notice != "" {
+			s.restored = true
 			text := fmt.Sprintf("%s of %s: %s", s.product, r.config.Name(), notice)
 			r.report.Warning(text)
 			r.sender.Event(s.product, "warning", "Atlassian audit records: a state was replaced", text,
@@ -135,11 +144,17 @@ func (r *run) openStates() {
 		if s.before.CloudID != "" && r.cloudID == "" {
 			r.cloudID = s.before.CloudID
 		}
-		now, until := r.options.Now(), time.UnixMilli(s.before.WaitUntil)
-		if now.Before(until) && until.Sub(now) <= maxWait {
-			s.idle = waiting(until, s.before.WaitReason)
-		}
+		s.idle = r.waits(s.before)
 	}
+}
+
+// waits says until when, and why, nothing is asked; empty where there is no wait.
+func (r *run) waits(p audit.Position) string {
+	now, until := r.options.Now(), time.UnixMilli(p.WaitUntil)
+	if now.Before(until) && until.Sub(now) <= maxWait {
+		return waiting(until, p.WaitReason)
+	}
+	return ""
 }
 
 // waiting says until when, and why, nothing is asked.
@@ -176,7 +191,7 @@ func (r *run) openCollectors(ctx context.Context) {
 		if s.busy || s.err != nil {
 			continue
 		}
-		if err := r.openCollector(s); err != nil {
+		if err := r.openCollector(ctx, s); err != nil {
 			s.err = r.local(s, err)
 		}
 	}
@@ -187,7 +202,7 @@ func (r *run) openCollectors(ctx context.Context) {
 	}
 }
 
-func (r *run) openCollector(s *stream) (err error) {
+func (r *run) openCollector(ctx context.Context, s *stream) (err error) {
 	redaction, err := r.config.Redact.redaction()
 	if err != nil {
 		return fmt.Errorf("redact: %w", err)
@@ -201,8 +216,13 @@ func (r *run) openCollector(s *stream) (err error) {
 	}
 	s.source = &source{
 		endpoint: r.site.endpoint(r.config, s.product, r.cloudID, s.before),
-		room:     r.hasRoom,
-		first:    func() { s.collector.SetSite(r.cloudID, s.source.Route()) },
+		room: func() error {
+			if err := r.mayCollect(); err != nil {
+				return err
+			}
+			return r.hasRoom()
+		},
+		first: func() { s.collector.SetSite(r.cloudID, s.source.Route()) },
 	}
 	o := collect.Options{
 		Stream:            r.config.stream(s.product, r.cloudID),
@@ -217,12 +237,16 @@ func (r *run) openCollector(s *stream) (err error) {
 		ReconcileInterval: r.config.ReconcileInterval,
 		PageSize:          r.options.PageSize,
 		BatchSize:         int(min(maxBatch, r.config.SpoolMaxSize/16)),
-		Mark:              func(resume int64) error { return state.Mark(s.files, resume, r.options.Now()) },
+		Mark:              func(resume int64) error { return r.mark(ctx, s, resume) },
 	}
 	if s.names != nil {
 		o.Names = s.names
 	}
-	if s.collector, err = collect.Open(o, s.store, dir, s.source); err != nil {
+	var kept collect.State = s.store
+	if r.shared.lease != nil {
+		kept = leased{s.store, r.mayCollect}
+	}
+	if s.collector, err = collect.Open(o, kept, dir, s.source); err != nil {
 		return err
 	}
 	s.collector.SetSite(r.cloudID, s.before.Route)

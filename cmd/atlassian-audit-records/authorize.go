@@ -121,7 +121,7 @@ func (f authorizeFlags) run(ctx context.Context, io stdio, products []audit.Prod
 		defer back.Close()
 		redirect = back.URL()
 	}
-	a, err := check.NewAuthorization(c, all, products, redirect, check.Options{Version: version, Conf: f.absolute()})
+	a, err := check.NewAuthorization(c, all, products, redirect, check.Options{Version: version, Conf: f.absolute(), OpenShared: openShared})
 	if err != nil {
 		return err
 	}
@@ -337,7 +337,7 @@ func (f authorizeFlags) conclude(io stdio, a *check.Authorization, done *check.A
 	for _, s := range done.Sites {
 		fmt.Fprintf(&b, "  %s  (%s)\n", s.URL, strings.Join(s.Scopes, ", "))
 	}
-	fmt.Fprintf(&b, "It is kept in %s, and used for %s.\n\n", a.TokenFile(), strings.Join(done.Bound, ", "))
+	fmt.Fprintf(&b, "It is kept in %s, and used for %s.\n\n", a.Kept(), strings.Join(done.Bound, ", "))
 	for _, p := range done.Probes {
 		fmt.Fprintf(&b, "%s: %s\n", p.Product, p.Sentence())
 	}

@@ -88,7 +88,7 @@ func (f checkFlags) run(ctx context.Context, io stdio) error {
 			break
 		}
 		for _, in := range instances {
-			res := check.Run(ctx, in.Config, check.Options{Version: version, Conf: conf}, rec)
+			res := check.Run(ctx, in.Config, check.Options{Version: version, Conf: conf, OpenShared: openShared}, rec)
 			out.Runs = append(out.Runs, res.Streams...)
 			failed = failed || res.Error != ""
 		}

@@ -103,7 +103,7 @@ func collect(ctx context.Context, io stdio, w *check.Writer, armed func(time.Dur
 			status, sentence = statusFailed, err.Error()
 			break
 		}
-		o := check.Options{Version: version}
+		o := check.Options{Version: version, OpenShared: openShared}
 		if res := check.Collect(ctx, req, o, check.Env{Getenv: io.getenv}, w, armed); res.Error != "" {
 			status, sentence = statusFailed, res.Error
 		}

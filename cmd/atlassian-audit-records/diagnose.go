@@ -68,7 +68,7 @@ func (f diagnoseFlags) run(ctx context.Context, io stdio) error {
 		return fmt.Errorf("--conf: %w", err)
 	}
 	o := check.DiagnoseOptions{
-		Options:     check.Options{Version: version, Now: time.Now, Conf: conf},
+		Options:     check.Options{Version: version, Now: time.Now, Conf: conf, OpenShared: openShared},
 		Conf:        f.conf,
 		Filter:      f.filter,
 		Given:       f.given,

@@ -97,6 +97,9 @@ func (a statusAnswer) text() string {
 	for _, in := range a.Instances {
 		fmt.Fprintf(&b, "%s (%s)\n", in.Instance, in.Where)
 		fmt.Fprintf(&b, "  credential: %s\n", credentialText(in.Credential))
+		if in.Shared != nil {
+			fmt.Fprintf(&b, "  shared: %s\n", sharedText(*in.Shared, a.At))
+		}
 		for _, p := range in.Products {
 			fmt.Fprintf(&b, "  %s\n", p.Product)
 			for _, row := range productRows(p, a.At) {
@@ -130,6 +133,19 @@ func credentialText(c check.CredentialStatus) string {
 		text += ", its end is not known (auth.expires says it)"
 	}
 	return text
+}
+
+// sharedText says which machine collects.
+func sharedText(s check.SharedStatus, now time.Time) string {
+	switch {
+	case s.Asked.IsZero():
+		return "through " + s.Store + ", which no run has asked yet"
+	case !s.Held:
+		return fmt.Sprintf("through %s; %s has held the lease since %s, as it was %s ago", s.Store, s.Holder, stamp(s.Since), spanText(now.Sub(s.Asked)))
+	case now.Before(s.Until):
+		return fmt.Sprintf("through %s; this machine has held the lease since %s, and does until %s at least", s.Store, stamp(s.Since), stamp(s.Until))
+	}
+	return fmt.Sprintf("through %s; this machine's lease ended at %s", s.Store, stamp(s.Until))
 }
 
 // productRows are what is shown of a product: a name and a text each.

@@ -127,6 +127,9 @@ func newGrantID() string {
 // grants is what is stored under a key. Unlike an access token, a refresh token
 // cannot be fetched anew: whatever is wrong is an error.
 func (s *Store) grants(key string) (set grantSet, err error) {
+	if s.vault != nil {
+		return s.vaultGrants(key)
+	}
 	if _, err := os.Lstat(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return set, s.unwritable(err) // whether there is a consent is not known
 	}
@@ -143,6 +146,9 @@ func (s *Store) grants(key string) (set grantSet, err error) {
 // changeGrants lets change alter what is stored under a key, in one transaction
 // that is on the disk when it returns without error.
 func (s *Store) changeGrants(key string, change func(*grantSet) error) error {
+	if s.vault != nil {
+		return s.changeVault(key, change)
+	}
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
 		return s.unwritable(err)
 	}
@@ -240,6 +246,9 @@ func (s *Store) unwritable(err error) *Error {
 // renewing locks the key's renewal against every other process, and waits for
 // one that is at it. The lock ends with the process.
 func (s *Store) renewing(ctx context.Context, key string) (done func(), err error) {
+	if s.vault != nil {
+		return s.lockVault(ctx, key)
+	}
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
 		return nil, s.unwritable(err)
 	}

@@ -36,6 +36,10 @@ const (
 type Store struct {
 	path string
 	now  func() time.Time
+	// vault holds the consents in the file's place, where it is not nil; held are the
+	// locks of it that this store has, by key.
+	vault Vault
+	held  map[string]*heldLock
 }
 
 // NewStore names the file; it is made when the first token is written, in a

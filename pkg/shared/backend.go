@@ -141,6 +141,9 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Passes reports whether it needs nobody: the next attempt may be better.
+func (e *Error) Passes() bool { return e.Kind == Unavailable || e.Kind == Lost }
+
 func (e *Error) Unwrap() error { return e.Err }
 
 // KindOf is the kind of an error of this package, empty for another.

@@ -7,8 +7,8 @@
 //   - One machine at a time holds a site's lease (Place.Hold), for as long as it
 //     comes back before the lease ends. A lease that ended is somebody else's.
 //   - Nothing is written for a holder that lost its lease, however late it wakes
-//     up (the fence), nor by one whose memory is older than what stands there
-//     (Head.Seq).
+//     up (the fence). Whose memory is older than what stands there sees it
+//     (Head.ID).
 //   - A head and the pieces that it names are seen together: whoever reads the one
 //     finds the others.
 //   - What is read is what was written: each piece has a checksum over its name

@@ -14,8 +14,8 @@ const headVersion = 1
 // over begins with.
 type Head struct {
 	Version int `json:"version"`
-	// ID is random and made with the first head: where the store was emptied, or is
-	// another one, it differs. Seq counts the heads since then.
+	// ID is random and made anew with each head: no other one has it, whoever made
+	// it and in whichever store. Seq counts the heads of a stream.
 	ID  string `json:"id"`
 	Seq uint64 `json:"seq"`
 	// Position is the position behind the last batch that is delivered with all
@@ -31,15 +31,6 @@ type Head struct {
 	Written int64  `json:"written"`
 	Host    string `json:"host"`
 }
-
-// Tag says which head a machine's own state goes on from.
-type Tag struct {
-	ID  string `json:"id"`
-	Seq uint64 `json:"seq"`
-}
-
-// Tag is that of a state that goes on from h.
-func (h *Head) Tag() Tag { return Tag{h.ID, h.Seq} }
 
 func headKey(scope string) string { return scope + "/head" }
 

@@ -97,6 +97,9 @@ func readPiece(key string, values map[string][]byte) ([]audit.Seen, error) {
 
 // Delta is how a stream went on from one head to the next.
 type Delta struct {
+	// ID is the new head's, made by NewID. Who notes it before knows afterwards, even
+	// where no answer came, whether the head is there.
+	ID string
 	// Position is the new position; its spool file is left out.
 	Position audit.Position
 	// Seen are the records emitted since, in the order of their commits, and Forget
@@ -109,9 +112,9 @@ type Delta struct {
 // under the lease. The error is of kind Lost where the lease is not held any
 // more: then nothing has changed.
 func (p *Place) Publish(ctx context.Context, product audit.Product, l *Lease, old *Head, d Delta) (*Head, error) {
-	next := &Head{Version: headVersion, ID: newID(), Host: l.grant.Holder.Host}
+	next := &Head{Version: headVersion, ID: d.ID, Host: l.grant.Holder.Host}
 	if old != nil {
-		next.ID, next.Seq, next.Next = old.ID, old.Seq, old.Next
+		next.Seq, next.Next = old.Seq, old.Next
 		next.Pieces = slices.Clone(old.Pieces)
 	}
 	next.Seq++
@@ -217,15 +220,12 @@ func (w *writer) add(ctx context.Context, seen []audit.Seen) error {
 	return nil
 }
 
-// newID is 16 random hexadecimal digits.
-func newID() string {
+// NewID is 16 random hexadecimal digits, for a head or a node.
+func NewID() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // documented never to fail
 	return hex.EncodeToString(b[:])
 }
-
-// NewNode is a name for Holder.Node.
-func NewNode() string { return newID() }
 
 // ValidKey reports whether a key is one that every store takes.
 func ValidKey(key string) bool {

@@ -39,6 +39,7 @@ func newPlace(t testing.TB) (*sharedtest.Store, *shared.Place, *shared.Lease) {
 
 func publish(t testing.TB, p *shared.Place, l *shared.Lease, old *shared.Head, d shared.Delta) *shared.Head {
 	t.Helper()
+	d.ID = shared.NewID()
 	h, err := p.Publish(t.Context(), audit.Jira, l, old, d)
 	if err != nil {
 		t.Fatalf("Publish: %v", err)
@@ -84,7 +85,7 @@ func TestWhatIsPublishedIsRead(t *testing.T) {
 	if diff := cmp.Diff(second, h); diff != "" {
 		t.Errorf("(-written +read)\n%s", diff)
 	}
-	if h.Seq != 2 || h.ID != first.ID || h.Host != "web-1" || h.Written != moment.UnixMilli() || first.Position.File != "" || first.Position.End != 0 {
+	if h.Seq != 2 || h.ID == first.ID || h.ID == "" || h.Host != "web-1" || h.Written != moment.UnixMilli() || first.Position.File != "" || first.Position.End != 0 {
 		t.Errorf("the head is %+v after %+v", h, first)
 	}
 	if diff := cmp.Diff(entries(100, 3), seen); diff != "" {

@@ -3,8 +3,6 @@ package spool
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -158,8 +156,7 @@ func (t *Tracker) renew(e entry) (late int, err error) {
 
 // nameAfter is the name under which the rest of e is spooled again.
 func nameAfter(e entry) string {
-	sum := sha256.Sum256([]byte("late\x00" + e.name))
-	return newName(e.taken, binary.BigEndian.Uint64(sum[:8]))
+	return newName(e.taken, lateHash(e.name))
 }
 
 // exists reports whether the file is in any of the folders, by whatever name it

@@ -32,6 +32,11 @@ type note struct {
 	// (ms since the epoch). An entry may be forgotten; what it told stays true.
 	Acked   int64 `json:"acked,omitempty"`
 	AckedAt int64 `json:"acked_at,omitempty"`
+	// Settled is the offset that has stood for a while, Watched the one that was
+	// looked at last and stands since WatchedAt (ms), where the stream is shared.
+	Settled   int64 `json:"settled,omitempty"`
+	Watched   int64 `json:"watched,omitempty"`
+	WatchedAt int64 `json:"watched_at,omitempty"`
 	// Marks are lengths that the file had, each with the time of its last write
 	// then (ms): so it is known when a line was spooled.
 	Marks []mark `json:"marks,omitempty"`

@@ -73,6 +73,9 @@ type TrackerOptions struct {
 	// Nearing is the age at which what is undelivered is spooled again; default
 	// DefaultNearing.
 	Nearing time.Duration
+	// SettleAfter is how long an offset must have stood to count as settled, where the
+	// stream is shared; 0 where it is not.
+	SettleAfter time.Duration
 }
 
 // Tracker follows the files of one stream from the spool until they are delivered
@@ -142,6 +145,9 @@ func (t *Tracker) look() error {
 		at, ok := t.o.Offsets.of(t.home(e))
 		t.notes.Known = t.notes.Known || ok
 		n.acked(at, e.size, t.now)
+		if t.o.SettleAfter > 0 {
+			n.settle(t.o.SettleAfter, t.now)
+		}
 		n.grown(e.size, e.changed)
 	}
 	lost := slices.DeleteFunc(slices.Clone(gone), func(e entry) bool { return e.givenUp == 0 })

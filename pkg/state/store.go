@@ -184,6 +184,11 @@ func (s *Store) check() error {
 		if err != nil {
 			return s.damage("records seen", err)
 		}
+		if tx.Bucket(bucketShared) != nil {
+			if err := s.checkShared(tx); err != nil {
+				return err
+			}
+		}
 		var n uint64
 		c := seen.Cursor()
 		for k, v := c.First(); k != nil; k, v = c.Next() {
@@ -311,7 +316,14 @@ func (s *Store) Commit(c audit.Change) error {
 			return err
 		}
 		dropped := 0
-		if c.Forget != 0 {
+		shared := tx.Bucket(bucketShared) != nil
+		if shared {
+			if err := s.journal(tx, c); err != nil {
+				return err
+			}
+		}
+		// What is shared forgets when it is shared.
+		if c.Forget != 0 && !shared {
 			if dropped, err = forget(seen, c.Forget); err != nil {
 				return err
 			}

@@ -1,0 +1,509 @@
+package check
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"atlassian_audit_records/pkg/atlassian/atlassiantest"
+	"atlassian_audit_records/pkg/audit"
+	"atlassian_audit_records/pkg/shared"
+	"atlassian_audit_records/pkg/shared/sharedtest"
+)
+
+// fleet is several machines that share one site, a store and a Datadog that keeps
+// what their Agents deliver.
+type fleet struct {
+	t         *testing.T
+	w         *world
+	store     *sharedtest.Store
+	delivered map[string]int // by record id
+}
+
+// box is one of the machines.
+type box struct {
+	*world
+	f      *fleet
+	name   string
+	client *sharedtest.Client
+	agent  *tailer
+	at     map[string]int64 // how far its Agent has delivered each file
+}
+
+// inFleet runs test in a bubble of time. No Agent delivers unless it is told to.
+func inFleet(t *testing.T, test func(t *testing.T, f *fleet)) {
+	t.Helper()
+	inWorld(t, func(t *testing.T, w *world) {
+		test(t, &fleet{t: t, w: w, store: sharedtest.NewStore(time.Now), delivered: map[string]int{}})
+	})
+}
+
+func (f *fleet) box(name string) *box {
+	f.t.Helper()
+	run := filepath.Join(filepath.Dir(f.w.run), name)
+	if err := os.Mkdir(run, 0o755); err != nil {
+		f.t.Fatal(err)
+	}
+	b := &box{f: f, name: name, client: f.store.Client(), at: map[string]int64{}}
+	b.world = &world{t: f.t, server: f.w.server, run: run, options: f.w.options}
+	b.options.Agent.Hostname, b.options.Agent.RunPath = name, run
+	b.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) { return b.client, nil }
+	b.agent = b.tailer()
+	return b
+}
+
+func (b *box) sharedConfig(auth string, more ...string) *Config {
+	b.t.Helper()
+	c := b.config(auth, more...)
+	c.Shared = &Shared{URL: "etcd://127.0.0.1:2379/test"}
+	return c
+}
+
+// works is a run that must end well.
+func (b *box) works() Recorded {
+	b.t.Helper()
+	_, rec := b.runWell(b.sharedConfig(classicAuth))
+	b.dated()
+	return rec
+}
+
+// deliver is the box's Agent at work: what lies in its spool arrives.
+func (b *box) deliver() {
+	b.t.Helper()
+	for _, p := range both {
+		for _, path := range b.files("spool", p) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			for line := range strings.Lines(string(text[b.at[path]:])) {
+				s, ok := audit.ReadLine([]byte(line))
+				if !ok {
+					b.t.Fatalf("%s holds %q", path, line)
+				}
+				b.f.delivered[s.RecordID]++
+			}
+			b.at[path] = int64(len(text))
+		}
+	}
+	b.agent.ack()
+}
+
+// shares is a run behind a delivery, which shares it: settleAfter has passed.
+func (b *box) shares() {
+	b.t.Helper()
+	b.deliver()
+	pass(time.Minute)
+	b.works()
+}
+
+// states are the box's service checks.
+func (b *box) statesOf(rec Recorded) (string, map[string]string) {
+	short, messages := states(rec)
+	return strings.Join(short, ", "), messages
+}
+
+// wantDelivered fails unless every record was delivered, those that may be repeated
+// at most twice and all others once.
+func (f *fleet) wantDelivered(mayRepeat ...string) {
+	f.t.Helper()
+	n := 0
+	for _, p := range both {
+		n += len(f.w.server.Records(string(p)))
+	}
+	if len(f.delivered) != n || n == 0 {
+		f.t.Errorf("%d records were delivered, and %d are at Atlassian", len(f.delivered), n)
+	}
+	for id, times := range f.delivered {
+		if times > 2 || times == 2 && !slices.Contains(mayRepeat, id) {
+			f.t.Errorf("%s was delivered %d times", id, times)
+		}
+	}
+}
+
+// undelivered are the records in the box's spool that its Agent has not delivered.
+func (b *box) undelivered() []string {
+	b.t.Helper()
+	var ids []string
+	for _, p := range both {
+		for _, path := range b.files("spool", p) {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			for line := range strings.Lines(string(text[b.at[path]:])) {
+				s, _ := audit.ReadLine([]byte(line))
+				ids = append(ids, s.RecordID)
+			}
+		}
+	}
+	return ids
+}
+
+// more puts new records into the site.
+func (f *fleet) more(n int) { f.w.server.Fill(n, time.Minute) }
+
+func TestOneMachineCollectsAndTheOthersStandBy(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		a, b := f.box("web-1"), f.box("web-2")
+		a.works()
+		since := time.Now().UTC().Format(time.RFC3339)
+		a.requests()
+		rec := b.works()
+		if n := len(b.requests()); n > 0 {
+			t.Errorf("the machine that stands by sent %d requests", n)
+		}
+		short, messages := b.statesOf(rec)
+		want := "can_connect jira OK, is_current jira OK, can_connect confluence OK, is_current confluence OK"
+		if text := messages["can_connect jira"]; short != want || !strings.Contains(text, "standby: web-1 has held the lease since "+since) || messages["is_current jira"] != text {
+			t.Errorf("it said %s: %v", short, messages)
+		}
+		if _, ok := metric(rec, MetricLag, audit.Jira); ok || len(rec.Warnings) > 0 {
+			t.Errorf("it sent a lag, or warned: %v", rec.Warnings)
+		}
+		a.shares()
+		b.works()
+		f.wantDelivered()
+		if n := len(b.files("spool", audit.Jira)); n > 0 {
+			t.Errorf("it has %d spool files", n)
+		}
+	})
+}
+
+func TestASuccessorRepeatsAtMostWhatWasUndelivered(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		undelivered, returns bool
+	}{
+		"everything was delivered, and the old machine never comes back": {},
+		"some was not, and the old machine never comes back":             {undelivered: true},
+		"some was not, and the old machine comes back and delivers it":   {undelivered: true, returns: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inFleet(t, func(t *testing.T, f *fleet) {
+				a, b := f.box("web-1"), f.box("web-2")
+				a.works()
+				a.shares()
+				f.more(20)
+				pass(time.Minute)
+				a.works()
+				var left []string
+				if tt.undelivered {
+					left = a.undelivered()
+					if len(left) == 0 {
+						t.Fatal("nothing is undelivered")
+					}
+				} else {
+					a.shares()
+				}
+				b.works() // still standing by
+				f.more(5)
+				pass(LeaseTime(a.sharedConfig(classicAuth)) + time.Second)
+				if rec := b.works(); len(rec.Warnings) > 0 {
+					t.Errorf("the successor warned: %v", rec.Warnings)
+				}
+				b.shares()
+				if tt.returns {
+					a.deliver()
+					for range 3 {
+						pass(time.Minute)
+						b.works()
+						a.works()
+					}
+				}
+				f.more(3)
+				pass(time.Minute)
+				b.works()
+				b.deliver()
+				f.wantDelivered(left...)
+				if tt.returns {
+					if short, messages := a.statesOf(a.works()); !strings.Contains(messages["can_connect jira"], "web-2") {
+						t.Errorf("the old machine says %s: %v", short, messages)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestTheLeaseGoesToAndFro: whoever takes over goes on from what the other one
+// shared, and not from what it remembers itself.
+func TestTheLeaseGoesToAndFro(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		boxes := []*box{f.box("web-1"), f.box("web-2"), f.box("web-3")}
+		for round := range 12 {
+			b := boxes[round%3]
+			for range 3 {
+				f.more(7)
+				pass(time.Minute)
+				b.works()
+				b.shares()
+			}
+			pass(10 * time.Minute)
+		}
+		boxes[0].works()
+		boxes[0].deliver()
+		f.wantDelivered()
+	})
+}
+
+// TestAMachineThatWasPausedWritesNothing: it stands still while it is asking
+// Atlassian, and wakes up when another one has taken over.
+func TestAMachineThatWasPausedWritesNothing(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		a, b := f.box("web-1"), f.box("web-2")
+		a.works()
+		a.shares()
+		f.more(20)
+		pass(time.Minute)
+		paused := false
+		transport := f.w.server.Transport()
+		c := a.sharedConfig(classicAuth)
+		before := len(a.everywhere(audit.Jira))
+		var head []byte
+		a.options.Transport = &pausing{transport, func() {
+			if paused {
+				return
+			}
+			paused = true
+			pass(LeaseTime(c) + time.Second)
+			b.works()
+			b.shares()
+			head = f.store.Value("sites/example.atlassian.net/jira/head")
+		}}
+		res, _ := a.runOnce(c)
+		if !strings.Contains(res.Error, "lease ended") || !strings.Contains(res.Error, "(shared_state)") {
+			t.Errorf("the machine that was paused said %q", res.Error)
+		}
+		if n := len(a.everywhere(audit.Jira)); n != before {
+			t.Errorf("it wrote %d lines", n-before)
+		}
+		if got := f.store.Value("sites/example.atlassian.net/jira/head"); string(got) != string(head) {
+			t.Error("it changed what is shared")
+		}
+		a.options.Transport = f.w.options.Transport
+		pass(time.Minute)
+		a.works()
+		a.deliver()
+		f.wantDelivered()
+	})
+}
+
+// pausing is a transport before whose answers the process stands still.
+type pausing struct {
+	next  http.RoundTripper
+	pause func()
+}
+
+func (p *pausing) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := p.next.RoundTrip(r)
+	p.pause()
+	return resp, err
+}
+
+// TestTheStoreAway: collection goes on until the lease's end, stops, says so, and
+// resumes by itself. What was delivered meanwhile is shared then.
+func TestTheStoreAway(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		a := f.box("web-1")
+		a.works()
+		a.shares()
+		a.client.Cut(true)
+		f.more(5)
+		pass(time.Minute)
+		rec := a.works()
+		if text := strings.Join(rec.Warnings, "\n"); !strings.Contains(text, "cannot be reached; collection goes on until") {
+			t.Errorf("while the lease lasts it says %q", text)
+		}
+		a.deliver()
+		if n := len(a.undelivered()); n != 0 {
+			t.Fatal("it did not collect")
+		}
+		pass(3 * time.Minute)
+		f.more(5)
+		for range 60 {
+			pass(time.Minute)
+			res, rec := a.runOnce(a.sharedConfig(classicAuth))
+			if !strings.Contains(res.Error, "nothing is collected since this machine's lease ended at") {
+				t.Fatalf("it says %q", res.Error)
+			}
+			short, _ := a.statesOf(rec)
+			if !strings.Contains(short, "can_connect jira UNKNOWN") {
+				t.Fatalf("its service checks are %s", short)
+			}
+		}
+		if n := len(a.undelivered()); n != 0 {
+			t.Errorf("it collected %d records without a lease", n)
+		}
+		a.client.Cut(false)
+		pass(time.Minute)
+		a.works()
+		a.deliver()
+		f.wantDelivered()
+	})
+}
+
+// TestADeathBetweenSharingAndNotingIt costs nothing.
+func TestADeathBetweenSharingAndNotingIt(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		a := f.box("web-1")
+		a.works()
+		a.deliver()
+		f.more(10)
+		pass(time.Minute)
+		// The write is done, and no answer comes.
+		a.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) { return deaf{a.client}, nil }
+		rec := a.works()
+		if text := strings.Join(rec.Warnings, "\n"); !strings.Contains(text, "could not share what was delivered") {
+			t.Errorf("it says %q", text)
+		}
+		a.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) { return a.client, nil }
+		for range 3 {
+			a.shares()
+		}
+		f.wantDelivered()
+	})
+}
+
+// deaf is a store whose answers to writes are lost.
+type deaf struct{ shared.Backend }
+
+func (d deaf) Write(ctx context.Context, g shared.Grant, w shared.Write) error {
+	if err := d.Backend.Write(ctx, g, w); err != nil {
+		return err
+	}
+	return &shared.Error{Kind: shared.Unavailable, What: "no answer came"}
+}
+
+// TestAnInstallationThatBeginsToShare keeps what it has: another machine goes on from
+// there.
+func TestAnInstallationThatBeginsToShare(t *testing.T) {
+	t.Parallel()
+	for name, deliver := range map[string]bool{"when all is delivered": true, "while some is not": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inFleet(t, func(t *testing.T, f *fleet) {
+				a, b := f.box("web-1"), f.box("web-2")
+				a.runWell(a.config(classicAuth)) // alone
+				a.dated()
+				if deliver {
+					a.deliver()
+				}
+				pass(time.Hour)
+				f.more(10)
+				a.works()
+				left := a.undelivered()
+				pass(LeaseTime(a.sharedConfig(classicAuth)) + time.Second)
+				b.works()
+				b.deliver()
+				if !deliver {
+					// What the old machine's Agent delivers later was undelivered then.
+					f.wantDelivered()
+					return
+				}
+				a.deliver()
+				f.wantDelivered(left...)
+			})
+		})
+	}
+}
+
+// TestAnInstallationThatEndsSharing goes on alone from where it is.
+func TestAnInstallationThatEndsSharing(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		a := f.box("web-1")
+		a.works()
+		f.more(10)
+		pass(time.Minute)
+		a.runWell(a.config(classicAuth))
+		a.deliver()
+		f.wantDelivered()
+	})
+}
+
+// TestALostStateIsTakenFromWhatIsShared: nothing is lost, and nothing repeated but what
+// was undelivered.
+func TestALostStateIsTakenFromWhatIsShared(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		a := f.box("web-1")
+		a.works()
+		a.shares()
+		f.more(10)
+		pass(time.Minute)
+		a.works()
+		left := a.undelivered()
+		a.deliver()
+		if err := os.RemoveAll(foldersOf(a.run, "example.atlassian.net").stateDir()); err != nil {
+			t.Fatal(err)
+		}
+		pass(LeaseTime(a.sharedConfig(classicAuth)) + time.Second)
+		a.works()
+		a.deliver()
+		f.wantDelivered(left...)
+	})
+}
+
+// TestNothingIsLostWhereTheFirstRunNeverDelivers: from where on records are wanted is
+// shared before the first one is collected.
+func TestNothingIsLostWhereTheFirstRunNeverDelivers(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		a, b := f.box("web-1"), f.box("web-2")
+		a.works()
+		pass(23 * time.Hour) // beyond the initial look-back of whoever comes
+		b.works()
+		b.deliver()
+		f.wantDelivered()
+	})
+}
+
+// TestAWaitIsShared: a successor leaves Atlassian alone as well.
+func TestAWaitIsShared(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		a, b := f.box("web-1"), f.box("web-2")
+		a.works()
+		pass(time.Minute)
+		f.w.server.Fault(atlassiantest.Fault{Times: 1, Product: "jira", Action: atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds)})
+		a.works()
+		pass(LeaseTime(a.sharedConfig(classicAuth)) + time.Second)
+		b.requests()
+		b.works()
+		for _, r := range b.requests() {
+			if r.Product == "jira" {
+				t.Errorf("Atlassian was asked: %s", r.Kind)
+			}
+		}
+	})
+}
+
+func TestDamageInTheStoreStopsCollecting(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		a, b := f.box("web-1"), f.box("web-2")
+		a.works()
+		a.shares()
+		f.store.Put("sites/example.atlassian.net/jira/head", []byte("garbage"))
+		pass(LeaseTime(a.sharedConfig(classicAuth)) + time.Second)
+		res, _ := b.runOnce(b.sharedConfig(classicAuth))
+		if !strings.Contains(res.Error, "jira of example.atlassian.net: the shared position sites/example.atlassian.net/jira/head is damaged") {
+			t.Errorf("it says %q", res.Error)
+		}
+		if n := len(b.spooled(audit.Confluence)); n == 0 {
+			t.Log("Confluence had nothing new") // all of it was delivered by the other machine
+		}
+	})
+}
