@@ -38,7 +38,7 @@ type foreign struct {
 	name     string
 	shim     string // the part of the shim that it needs
 	interval time.Duration
-	stays    bool
+	forks    bool // is a process for each run
 	gateway  bool // asks the gateway, with a scoped token
 	scripts  []script
 }
@@ -49,7 +49,7 @@ const raw = "https://raw.githubusercontent.com/"
 // configuration sets.
 var others = []foreign{
 	{
-		name: "Sentinel function", shim: "sentinel", interval: 10 * time.Minute, stays: true,
+		name: "Sentinel function", shim: "sentinel", interval: 10 * time.Minute,
 		scripts: []script{
 			{
 				atlassiantest.Jira, "sentinel_jira.py",
@@ -64,7 +64,7 @@ var others = []foreign{
 		},
 	},
 	{
-		name: "Splunk add-on", shim: "splunk", interval: time.Minute,
+		name: "Splunk add-on", shim: "splunk", interval: time.Minute, forks: true,
 		scripts: []script{
 			{
 				atlassiantest.Jira, "splunk_jira.py",
@@ -74,7 +74,7 @@ var others = []foreign{
 		},
 	},
 	{
-		name: "Wazuh pollers", shim: "wazuh", interval: 5 * time.Minute, gateway: true,
+		name: "Wazuh pollers", shim: "wazuh", interval: 5 * time.Minute, forks: true, gateway: true,
 		scripts: []script{
 			{
 				atlassiantest.Jira, "wazuh_jira.py",
@@ -147,7 +147,7 @@ func (f foreign) collector(python, shim, folder string) collector {
 			}
 			delivered = append(delivered, filepath.Join(at, "delivered.jsonl"))
 			hands = append(hands, &hand{
-				products: []string{sc.product}, argv: []string{python, shim, f.shim}, stays: f.stays,
+				products: []string{sc.product}, argv: []string{python, shim, f.shim}, stays: true, forks: f.forks,
 				env: append(slices.Clone(env), "NO_PROXY=*", "PYTHONDONTWRITEBYTECODE=1",
 					"COMPARISON_SCRIPT="+path, "COMPARISON_PRODUCT="+sc.product, "COMPARISON_FOLDER="+at, "COMPARISON_ORIGIN="+origin[sc.product],
 					"COMPARISON_EMAIL="+o.Email, "COMPARISON_TOKEN="+token, "COMPARISON_BEGIN="+begin.Add(-time.Hour).Format("2006-01-02T15:04:05")),

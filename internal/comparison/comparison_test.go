@@ -42,7 +42,7 @@ func TestThisCheckLosesAndRepeatsNothing(t *testing.T) {
 			if c.Name == "day" {
 				interval = 15 * time.Minute
 			}
-			o, err := through(c, ours(interval, self), 1, t.TempDir())
+			o, err := through(t.Context(), c, ours(interval, self), 1, t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func TestThisCheckLosesAndRepeatsNothing(t *testing.T) {
 // asks from where it stood to now, and remembers now before it asks.
 func careless(t *testing.T) collector {
 	t.Helper()
-	python, err := interpreter("python3")
+	python, err := interpreter(t.Context(), "python3")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func careless(t *testing.T) collector {
 		t.Fatal(err)
 	}
 	f := foreign{
-		name: "careless", shim: "wazuh", interval: 5 * time.Minute, gateway: true,
+		name: "careless", shim: "wazuh", interval: 5 * time.Minute, forks: true, gateway: true,
 		scripts: []script{{product: atlassiantest.Jira, file: "careless.py"}},
 	}
 	return f.collector(python, shim, "testdata")
@@ -98,7 +98,7 @@ func TestWhatIsLostAndRepeatedIsSeen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			o, err := through(c, careless(t), 1, t.TempDir())
+			o, err := through(t.Context(), c, careless(t), 1, t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,9 +168,9 @@ func TestScriptsAreOfTheVersionThatWasMeasured(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := func(when, part string, any bool) {
+	want := func(when, part string, anyVersion bool) {
 		t.Helper()
-		err := f.verify(folder, any)
+		err := f.verify(folder, anyVersion)
 		if part == "" && err != nil || part != "" && (err == nil || !strings.Contains(err.Error(), part)) {
 			t.Errorf("%s: %v", when, err)
 		}

@@ -46,16 +46,20 @@ type hand struct {
 	argv     []string
 	env      []string
 	// stays is true for a process that lives on between runs: it is told the time
-	// of each on its standard input, and answers each with a line.
+	// of each on its standard input, and answers each with a line, of the CPU
+	// seconds used apart from its own.
 	stays bool
+	// forks is true for one that stays and makes a process for each run, whose
+	// number it answers first.
+	forks bool
 	crew  *crew
 
-	mu     sync.Mutex
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Reader
-	killed bool
-	cpu    time.Duration
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	child int // 0 where there is none
+	in    io.WriteCloser
+	out   *bufio.Reader
+	cpu   time.Duration
 }
 
 // newCrew has one hand for each list of products.
@@ -145,11 +149,41 @@ func (h *hand) tell(now time.Time) error {
 			return err
 		}
 	}
-	if _, err := fmt.Fprintln(h.in, now.UnixMilli()); err != nil {
-		return errors.Join(fmt.Errorf("start a run: %w", err), h.wait())
+	if err := h.begin(now); err != nil {
+		return errors.Join(err, h.wait())
 	}
-	if _, err := h.out.ReadString('\n'); err != nil {
+	text, err := h.out.ReadString('\n')
+	if err != nil {
 		return h.wait() // nil where it was killed
+	}
+	seconds, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if err != nil {
+		return fmt.Errorf("what a run used is not understood: %w", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.child = 0
+	h.cpu += time.Duration(seconds * float64(time.Second))
+	return nil
+}
+
+// begin begins a run of a process that stays. Whoever kills the run waits until
+// its number is known.
+func (h *hand) begin(now time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, err := fmt.Fprintln(h.in, now.UnixMilli()); err != nil {
+		return fmt.Errorf("begin a run: %w", err)
+	}
+	if !h.forks {
+		return nil
+	}
+	text, err := h.out.ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("begin a run: %w", err)
+	}
+	if h.child, err = strconv.Atoi(strings.TrimSpace(text)); err != nil {
+		return fmt.Errorf("the number of a run's process is not understood: %w", err)
 	}
 	return nil
 }
@@ -177,7 +211,6 @@ func (h *hand) start(now time.Time) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.killed = false
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", h.argv[0], err)
 	}
@@ -191,7 +224,9 @@ func (h *hand) wait() error {
 	err := h.cmd.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.cpu += h.cmd.ProcessState.UserTime() + h.cmd.ProcessState.SystemTime()
+	if !h.forks { // its runs were told one by one
+		h.cpu += h.cmd.ProcessState.UserTime() + h.cmd.ProcessState.SystemTime()
+	}
 	status := h.cmd.ProcessState.ExitCode()
 	h.cmd = nil
 	if status == unfit {
@@ -211,9 +246,13 @@ const unfit = 78
 func (h *hand) kill() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.cmd != nil && h.cmd.Process != nil {
-		h.killed = true
-		_ = h.cmd.Process.Kill() // it may have ended by itself
+	switch {
+	case h.child != 0:
+		if p, err := os.FindProcess(h.child); err == nil {
+			_ = p.Kill() // it may have ended by itself
+		}
+	case h.cmd != nil:
+		_ = h.cmd.Process.Kill() // likewise
 	}
 }
 

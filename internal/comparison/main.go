@@ -8,24 +8,30 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 )
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	if len(os.Args) > 1 && os.Args[1] == collectWord {
-		os.Exit(collect(context.Background(), os.Getenv, os.Stdout))
+		os.Exit(collect(ctx, os.Getenv, os.Stdout))
 	}
-	if err := compare(os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "Error:", err)
-		}
+	err := compare(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
 		os.Exit(1)
 	}
 }
@@ -41,7 +47,7 @@ type options struct {
 	jobs                  int
 }
 
-func compare(args []string, out, progress io.Writer) (err error) {
+func compare(ctx context.Context, args []string, out, progress io.Writer) (err error) {
 	var o options
 	f := flag.NewFlagSet("comparison", flag.ContinueOnError)
 	f.SetOutput(progress)
@@ -62,7 +68,7 @@ func compare(args []string, out, progress io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	collectors, err := o.ready(progress)
+	collectors, err := o.ready(ctx, progress)
 	if err != nil {
 		return err
 	}
@@ -73,7 +79,7 @@ func compare(args []string, out, progress io.Writer) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	}
-	results, err := o.play(scenarios, collectors, folder, progress)
+	results, err := o.play(ctx, scenarios, collectors, folder, progress)
 	if err != nil {
 		return err
 	}
@@ -83,7 +89,7 @@ func compare(args []string, out, progress io.Writer) (err error) {
 }
 
 // play plays every scenario for every collector, several at a time.
-func (o options) play(scenarios []atlassiantest.Scenario, collectors []collector, folder string, progress io.Writer) ([]result, error) {
+func (o options) play(ctx context.Context, scenarios []atlassiantest.Scenario, collectors []collector, folder string, progress io.Writer) ([]result, error) {
 	var (
 		mu      sync.Mutex
 		running sync.WaitGroup
@@ -102,7 +108,7 @@ func (o options) play(scenarios []atlassiantest.Scenario, collectors []collector
 				err := os.MkdirAll(at, 0o700)
 				var got outcome
 				if err == nil {
-					got, err = through(c, k, o.seed, at)
+					got, err = through(ctx, c, k, o.seed, at)
 				}
 				mu.Lock()
 				defer mu.Unlock()
@@ -136,7 +142,7 @@ func (o options) chosen() ([]atlassiantest.Scenario, error) {
 }
 
 // ready are this check and those of the others whose scripts are there.
-func (o options) ready(progress io.Writer) ([]collector, error) {
+func (o options) ready(ctx context.Context, progress io.Writer) ([]collector, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program's file: %w", err)
@@ -155,7 +161,7 @@ func (o options) ready(progress io.Writer) ([]collector, error) {
 			return nil, err
 		default:
 			if python == "" {
-				if python, err = interpreter(o.python); err != nil {
+				if python, err = interpreter(ctx, o.python); err != nil {
 					return nil, err
 				}
 			}
@@ -172,8 +178,8 @@ func (o options) ready(progress io.Writer) ([]collector, error) {
 
 // interpreter is the file of a Python, which may be behind a script that chooses
 // one: that must not count as a collector's work.
-func interpreter(name string) (string, error) {
-	out, err := exec.CommandContext(context.Background(), name, "-c", "import sys; print(sys.executable)").Output() //nolint:gosec // the reader names it
+func interpreter(ctx context.Context, name string) (string, error) {
+	out, err := exec.CommandContext(ctx, name, "-c", "import sys; print(sys.executable)").Output()
 	if err != nil {
 		return "", fmt.Errorf("ask %s where it is: %w", name, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -80,7 +81,7 @@ type outcome struct {
 func (o outcome) lost() int { return o.held - o.delivered }
 
 // through plays a scenario for a collector, whose files go below folder.
-func through(c atlassiantest.Scenario, k collector, seed uint64, folder string) (o outcome, err error) {
+func through(ctx context.Context, c atlassiantest.Scenario, k collector, seed uint64, folder string) (o outcome, err error) {
 	s, err := newSite(c, seed)
 	if err != nil {
 		return o, err
@@ -100,6 +101,9 @@ func through(c atlassiantest.Scenario, k collector, seed uint64, folder string) 
 	})
 
 	run := func(after time.Duration) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		s.set(begin.Add(after + phase))
 		if c.AsleepAt(after) {
 			return nil
