@@ -39,7 +39,7 @@ func TestThisCheckLosesAndRepeatsNothing(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			interval := 5 * time.Minute
-			if c.Name == "day" {
+			if c.Name == theDay {
 				interval = 15 * time.Minute
 			}
 			o, err := through(t.Context(), c, ours(interval, self), 1, t.TempDir())
@@ -153,6 +153,31 @@ func TestCount(t *testing.T) {
 		got.count(s, []string{atlassiantest.Confluence}, tt.arrived)
 		if d := cmp.Diff(tt.want, got, cmp.AllowUnexported(outcome{}, usage{})); d != "" {
 			t.Errorf("%s (-want +got)\n%s", name, d)
+		}
+	}
+}
+
+func TestTables(t *testing.T) {
+	t.Parallel()
+	scenarios := []atlassiantest.Scenario{{Name: theDay}, {Name: "calm", About: "Nothing"}}
+	results := []result{{collector{name: "ours", products: []string{"jira", "confluence"}, interval: time.Minute}, map[string]outcome{
+		theDay: {held: 10, delivered: 8, repeated: 3, requests: 4, usage: usage{cpu: 5 * time.Second, peak: 6 << 20}},
+		"calm": {held: 2, delivered: 1, foreign: 7},
+	}}}
+	const day = `| the day | products | every | held | delivered | lost | repeated | requests | CPU seconds | peak MiB |
+| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| ours | jira, confluence | 1 min | 10 | 8 | 2 | 3 | 4 | 5 | 6 |
+
+`
+	const alone = "| lost / repeated, each alone | ours |\n| --- | ---: |\n| `calm` | 1 / 0, and 7 that are no records |\n\n* `calm`: Nothing.\n"
+	for _, tt := range []struct {
+		scenarios []atlassiantest.Scenario
+		want      string
+	}{{scenarios, day + alone}, {scenarios[:1], day}, {scenarios[1:], alone}} {
+		var b strings.Builder
+		tables(&b, tt.scenarios, results)
+		if d := cmp.Diff(tt.want, b.String()); d != "" {
+			t.Errorf("(-want +got)\n%s", d)
 		}
 	}
 }
