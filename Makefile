@@ -70,6 +70,8 @@ test-python: build
 	python3 -W error -m unittest discover -s adapters/python/tests
 
 .PHONY: native test-native native-nightly
+check: test-native
+nightly: native-nightly
 
 native: # the adapter in C, for every platform that it is for; a compiler that is missing is installed where there is apt-get
 	VERSION='$(VERSION)' tools/native-all.sh
@@ -154,7 +156,7 @@ $(GREMLINS) $(MUTATION) $(VULNCHECK): tools/go.mod tools/go.sum $(wildcard tools
 
 check: test test-models lint cross test-packages demo explore # all that a change has to pass
 
-nightly: race conformance test-preview test-install test-reproducible native-nightly fuzz properties cover vuln mutation # what is too long for every change
+nightly: race conformance test-preview test-install test-reproducible fuzz properties cover vuln mutation # what is too long for every change
 
 conformance: # every row of the conformance suite for every kind of source, also for those that share most of their code
 	CONFORMANCE=all go test -timeout 60m ./pkg/collect

@@ -125,6 +125,13 @@ func (d *diagnosis) adapter(ctx context.Context) {
 	step, program := Step{Name: "adapter"}, Step{Name: "program"}
 	path := filepath.Join(filepath.Dir(d.o.DatadogConf), "checks.d", agent.CheckName+".py")
 	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if library, mode, ok := d.library(); ok {
+			d.native(step, library, mode)
+			d.program(ctx, program, library)
+			return
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.fail(step, CodeAgentFiles, path+" does not exist, so that the Agent does not know the check",
@@ -147,6 +154,30 @@ func (d *diagnosis) adapter(ctx context.Context) {
 		return
 	}
 	d.program(ctx, program, path)
+}
+
+// library is the native adapter, where that is installed.
+func (d *diagnosis) library() (path string, mode fs.FileMode, ok bool) {
+	name := "libdatadog-agent-" + agent.CheckName + ".so"
+	if runtime.GOOS == "windows" {
+		name = "libdatadog-agent-" + agent.CheckName + ".dll"
+	}
+	path = filepath.Join(filepath.Dir(d.o.DatadogConf), "checks.d", name)
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return "", 0, false
+	}
+	return path, info.Mode(), true
+}
+
+// native judges the file of the native adapter as the strictest Agent does.
+func (d *diagnosis) native(step Step, path string, mode fs.FileMode) {
+	if runtime.GOOS != "windows" && (mode&0o077 != 0 || mode&0o100 == 0) {
+		d.fail(step, CodeAgentFiles, fmt.Sprintf("the native adapter %s has the mode %04o, and the Agent loads no library on which its group or others have rights, or that it may not execute", path, mode.Perm()),
+			"chmod 0500 "+path+", and give it to the Agent's user")
+		return
+	}
+	d.pass(step, "%s; the Agent loads it where shared_library_check.enabled is true in its datadog.yaml", path)
 }
 
 // program looks at the program that the adapter would start.

@@ -415,6 +415,15 @@ func TestDiagnoseFindsWhatIsWrongOnThisMachine(t *testing.T) {
 		{"the Agent's user cannot read the spool", true, func(m *machine) { m.options.User = "nobody" }, "spool_readable failed agent_files", "nobody may not"},
 		{"there is no adapter", false, func(m *machine) { must(m, os.Remove(filepath.Join(m.dir, "checks.d", "atlassian_audit_records.py"))) },
 			"adapter failed agent_files", "so that the Agent does not know the check"},
+		{"others have rights on the native adapter", false, func(m *machine) {
+			must(m, os.Remove(filepath.Join(m.dir, "checks.d", "atlassian_audit_records.py")))
+			m.write("checks.d/libdatadog-agent-atlassian_audit_records.so", "a library\n", 0o550)
+		}, "adapter failed agent_files", "has the mode 0550"},
+		{"others may write the program of the native adapter", false, func(m *machine) {
+			must(m, os.Remove(filepath.Join(m.dir, "checks.d", "atlassian_audit_records.py")))
+			m.write("checks.d/libdatadog-agent-atlassian_audit_records.so", "a library\n", 0o500)
+			must(m, os.Chmod(filepath.Join(m.dir, "checks.d", agentName), 0o777))
+		}, "program failed agent_files", "because others may write"},
 		{"the adapter speaks another protocol", false, func(m *machine) {
 			m.write("checks.d/atlassian_audit_records.py", "request = {'protocol': 2}\n", 0o644)
 		}, "adapter failed agent_files", "the adapter speaks version 2 of the protocol"},

@@ -24,7 +24,7 @@ import (
 var built struct{ dir, library, hasty, host, stub string }
 
 const (
-	// atMost bounds one job, so that a deadlock is a failure and not a wait.
+	// atMost bounds one job, whose runs get some more, so that a deadlock is a failure and not a wait.
 	atMost = 2 * time.Minute
 )
 
@@ -145,7 +145,8 @@ func do(t *testing.T, j job, env []string) report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), atMost)
+	bound := atMost + time.Duration(j.Rounds*len(j.Instances)/10)*time.Second
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, built.host)
 	if cmd.Env = env; env == nil {
@@ -154,7 +155,8 @@ func do(t *testing.T, j job, env []string) report {
 	var out, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(text), &out, &stderr
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("the host did not survive: %v\n%s", err, stderr.String())
+		said := stderr.String()
+		t.Fatalf("the host did not survive: %v\n%s", err, said[max(0, len(said)-10000):])
 	}
 	var r report
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {

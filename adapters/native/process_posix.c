@@ -42,7 +42,8 @@ static void close_one(int *fd)
 }
 
 /* Moves a descriptor above the standard ones, where a host that closed those
- * would have put it: there dup2 would meet itself. */
+ * would have put it: what the host still writes to them must not reach us, and
+ * dup2 must not meet itself. */
 static int above_standard(int *fd)
 {
 	if (*fd > STDERR_FILENO)
@@ -82,7 +83,8 @@ static int close_in_child(posix_spawn_file_actions_t *actions, int fd)
 }
 
 /* Has the child close every descriptor that the host left open to its children.
- * One that another thread opens so between this look and the start slips through. */
+ * One that another thread opens so between this look and the start slips
+ * through; the program closes such a one before it does anything else. */
 static int close_inherited(posix_spawn_file_actions_t *actions)
 {
 	int error = 0;

@@ -50,6 +50,7 @@ func newCollectCommand(io stdio) *cobra.Command {
 		Example: "  " + program + " collect <request.json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			_ = agent.CloseInherited() // what stays open does not harm the run
 			beSmall(io.getenv)
 			ctx, stop := agent.WithParent(cmd.Context())
 			defer stop()

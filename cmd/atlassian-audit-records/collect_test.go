@@ -203,6 +203,41 @@ func TestAProcessThatIsKilledLosesAndRepeatsNothing(t *testing.T) {
 	}
 }
 
+func TestCollectKeepsNothingOpenOfWhoStartedIt(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("handles are inherited by name there")
+	}
+	s := newSite(t)
+	theirs, inherited, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "collect")
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.ExtraFiles = []*os.File{inherited}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := errors.Join(cmd.Start(), inherited.Close(), theirs.SetReadDeadline(time.Now().Add(20*time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	// The pipe ends while the program waits for its request: nobody holds the other end.
+	if n, err := theirs.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("the descriptor is still open: %v", err)
+	}
+	if _, err := io.WriteString(stdin, s.request()); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(stdin.Close(), cmd.Wait()); err != nil || lines(t, s.run) != 40 {
+		t.Errorf("the run: %v, %d lines\n%s", err, lines(t, s.run), out.String())
+	}
+}
+
 // slow never gives what is asked of it.
 type slow struct{}
 
