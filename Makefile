@@ -19,6 +19,7 @@ WORLDS    ?= 300
 STEPS     ?= 40
 BENCH     ?= .
 BENCHTIME ?= 1s
+COUNT     ?= 10
 MUTANTS   ?= 1/1
 MUTATED   ?= ./pkg/state ./pkg/spool ./pkg/collect
 
@@ -26,7 +27,7 @@ MUTATED   ?= ./pkg/state ./pkg/spool ./pkg/collect
 export GOFLAGS += -buildvcs=false
 export PYTHONPYCACHEPREFIX := $(CURDIR)/bin/pycache
 
-.PHONY: preview-web preview-picture test-preview build build-collector build-sender build-shared tidy demo test test-go test-models test-python race lint cross bench comparison cover vuln mutation check nightly conformance explore explore-mutants fuzz properties clean
+.PHONY: bench-stat preview-web preview-picture test-preview build build-collector build-sender build-shared tidy demo test test-go test-models test-python race lint cross bench comparison cover vuln mutation check nightly conformance explore explore-mutants fuzz properties clean
 
 build: build-collector build-sender build-shared # the programs, static
 
@@ -136,6 +137,11 @@ cross: # the program for every platform, and vet for those that this one is not
 
 bench: build # the measures of docs/performance.md
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 60m ./...
+
+bench-stat: build # the same COUNT times, and what benchstat makes of it
+	go build -C tools -o ../bin/benchstat golang.org/x/perf/cmd/benchstat
+	- go test -run '^$$' -bench '$(BENCH)' -benchtime 1x -count $(COUNT) -timeout 120m ./cmd/atlassian-audit-records ./pkg/state > bin/bench.txt
+	bin/benchstat bin/bench.txt
 
 comparison: # what this check and collectors of others lose of the same scripted day; docs/comparison.md says how to fetch them
 	go build -o bin/compare ./internal/comparison

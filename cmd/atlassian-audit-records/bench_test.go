@@ -265,8 +265,8 @@ func BenchmarkIdleRun(b *testing.B) {
 	b.ReportMetric(ratio, "x-empty-program")
 	b.ReportMetric(float64(idle.Microseconds())/float64(runs)/1000, "ms-CPU/run")
 	b.ReportMetric(float64(s.requests("count"))/float64(runs), "requests/run")
-	if ratio > 10 {
-		b.Errorf("an idle run takes %.1f times the CPU of an empty program; at most 10 is wanted, its requests aside", ratio)
+	if ratio > 5 {
+		b.Errorf("an idle run takes %.1f times the CPU of an empty program; at most 5 is wanted", ratio)
 	}
 }
 

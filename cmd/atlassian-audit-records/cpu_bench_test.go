@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ func BenchmarkCPU(b *testing.B) {
 			s.collect(b.TempDir()) // the edge compresses each page once
 			var page bytes.Buffer
 			var scan, download, all time.Duration
+			var mallocs uint64
 			for b.Loop() {
 				before, scanned := cpuTime(b), scan
 				s.download(func(r io.Reader) error {
@@ -39,8 +41,9 @@ func BenchmarkCPU(b *testing.B) {
 					scan += cpuTime(b) - at
 					return err
 				})
-				after := cpuTime(b)
+				after, allocated := cpuTime(b), allocations()
 				s.collect(b.TempDir())
+				mallocs += allocations() - allocated
 				download += after - before - (scan - scanned)
 				all += cpuTime(b) - after
 			}
@@ -49,11 +52,23 @@ func BenchmarkCPU(b *testing.B) {
 			b.ReportMetric((all-download).Seconds()/scan.Seconds(), "x-scan-without-download")
 			b.ReportMetric(per(all), "ns-CPU/record")
 			b.ReportMetric(per(scan), "ns-scan/record")
+			each := float64(mallocs) / float64(b.N*s.records)
+			b.ReportMetric(each, "allocs/record")
+			if each > 10 {
+				b.Errorf("a record costs %.1f allocations; at most 10 are wanted", each)
+			}
 			if ratio := all.Seconds() / scan.Seconds(); !edge && ratio > 1.5 {
 				b.Errorf("a record costs %.2f times the CPU of scanning it; at most 1.5 is wanted", ratio)
 			}
 		})
 	}
+}
+
+// allocations is how often the process has allocated memory.
+func allocations() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.Mallocs
 }
 
 func cpuTime(b *testing.B) time.Duration {

@@ -30,8 +30,10 @@ const (
 
 func chunkOf(ms int64) int64 { return ms >> chunkBits }
 
-func chunkKey(chunk int64) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(chunk)^1<<63)
+func chunkKey(chunk int64) []byte { return appendChunkKey(nil, chunk) }
+
+func appendChunkKey(b []byte, chunk int64) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(chunk)^1<<63)
 }
 
 func keyChunk(key []byte) int64 { return int64(binary.BigEndian.Uint64(key) ^ 1<<63) }
@@ -49,7 +51,8 @@ func decodeChunk(chunk int64, v []byte) ([]audit.Seen, error) {
 
 // walkChunk is decodeChunk without memory of its own.
 func walkChunk(chunk int64, v []byte, each func(audit.Seen)) error {
-	b, err := unseal(chunkKey(chunk), v)
+	var key [8]byte
+	b, err := unseal(appendChunkKey(key[:0], chunk), v)
 	if err != nil {
 		return err
 	}
@@ -85,13 +88,13 @@ func walkChunk(chunk int64, v []byte, each func(audit.Seen)) error {
 // encodeChunk is the inverse of decodeChunk; the entries must be of that chunk
 // and sorted by time.
 func encodeChunk(chunk int64, seen []audit.Seen) []byte {
-	value, _ := appendChunk(nil, chunk, seen)
+	value, _ := appendChunk(nil, chunkKey(chunk), seen)
 	return value
 }
 
 // appendChunk is encodeChunk in the memory behind room, or more where it does not
 // do; rest is room with what was used.
-func appendChunk(room []byte, chunk int64, seen []audit.Seen) (value, rest []byte) {
+func appendChunk(room, key []byte, seen []audit.Seen) (value, rest []byte) {
 	start := len(room)
 	b := append(room, make([]byte, sealLen)...)
 	for _, e := range seen {
@@ -106,9 +109,7 @@ func appendChunk(room []byte, chunk int64, seen []audit.Seen) (value, rest []byt
 		}
 	}
 	value = b[start:len(b):len(b)]
-	var key [8]byte
-	binary.BigEndian.PutUint64(key[:], uint64(chunk)^1<<63)
-	binary.BigEndian.PutUint32(value, checksum(key[:], value[sealLen:]))
+	binary.BigEndian.PutUint32(value, checksum(key, value[sealLen:]))
 	return value, b
 }
 
@@ -141,6 +142,7 @@ func remember(b *bolt.Bucket, emitted []audit.Seen) (added int, err error) {
 	// would mostly stay so.
 	b.FillPercent = 0.8
 	c := b.Cursor()
+	var key []byte // bbolt keeps a copy
 	for len(sorted) > 0 {
 		chunk := chunkOf(sorted[0].Millis)
 		n := 1
@@ -148,7 +150,7 @@ func remember(b *bolt.Bucket, emitted []audit.Seen) (added int, err error) {
 			n++
 		}
 		seen := sorted[:n]
-		key := chunkKey(chunk)
+		key = appendChunkKey(key[:0], chunk)
 		if k, old := c.Seek(key); bytes.Equal(k, key) {
 			was, err := decodeChunk(chunk, old)
 			if err != nil {
@@ -160,7 +162,7 @@ func remember(b *bolt.Bucket, emitted []audit.Seen) (added int, err error) {
 			added++
 		}
 		var value []byte
-		value, room = appendChunk(room, chunk, seen)
+		value, room = appendChunk(room, key, seen)
 		if err := b.Put(key, value); err != nil {
 			return 0, err
 		}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -258,18 +259,22 @@ func (s *Store) Batch() (b audit.Batch, ok bool, err error) {
 func (s *Store) SeenAt(millis []int64) ([]audit.Seen, error) {
 	var out []audit.Seen
 	err := s.view(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketSeen)
+		c := tx.Bucket(bucketSeen).Cursor()
+		var key []byte
 		for i := 0; i < len(millis); {
 			k := chunkOf(millis[i])
 			n := i
 			for n < len(millis) && chunkOf(millis[n]) == k {
 				n++
 			}
-			seen, err := decodeChunk(k, b.Get(chunkKey(k)))
-			if err != nil {
-				return s.damage("records seen", err)
+			key = appendChunkKey(key[:0], k)
+			if at, v := c.Seek(key); bytes.Equal(at, key) {
+				seen, err := decodeChunk(k, v)
+				if err != nil {
+					return s.damage("records seen", err)
+				}
+				out = appendAt(out, seen, millis[i:n])
 			}
-			out = appendAt(out, seen, millis[i:n])
 			i = n
 		}
 		return nil
