@@ -38,9 +38,9 @@ func TestThisCheckLosesAndRepeatsNothing(t *testing.T) {
 	for _, c := range atlassiantest.Scenarios() {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			interval := 5 * time.Minute
+			interval := 10 * time.Minute
 			if c.Name == theDay {
-				interval = 15 * time.Minute
+				interval = 30 * time.Minute
 			}
 			o, err := through(t.Context(), c, ours(interval, self), 1, t.TempDir())
 			if err != nil {
