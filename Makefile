@@ -46,10 +46,11 @@ demo: build # the main job from end to end on this machine, nothing configured
 test: test-go test-python # every test; with the race detector where there is a C compiler
 
 # The suite of pkg/collect is long: all of it runs without the race detector, and with it
-# the part where goroutines meet; `make race`, in nightly, runs all of it so.
+# the part where goroutines meet; `make race`, in nightly, runs all of it so. What
+# internal/comparison tests are hundreds of short processes: likewise.
 test-go: # every Go test
-	tools/test.sh $$(go list ./... | grep -v '/pkg/collect$$')
-	go test -timeout 20m ./pkg/collect
+	tools/test.sh $$(go list ./... | grep -vE '/(pkg/collect|internal/comparison)$$')
+	go test -timeout 20m ./pkg/collect ./internal/comparison
 	tools/test.sh -run 'PagesThatComeFast|KilledBetween|AnyLife|EveryOperation' ./pkg/collect
 	cd $(SENDER) && $(CURDIR)/tools/test.sh ./...
 	go test -C $(SHARED) -timeout 20m ./... # the race detector would compile a whole etcd once more: `make race` does
