@@ -18,6 +18,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What hangs ends by itself at last, should a test be killed before it ends it. */
+enum { LEFT_S = 120 };
+
 static char request[16 << 20];
 static size_t length;
 static char play[4096];
@@ -93,10 +96,14 @@ int main(int argc, char **argv, char **environment)
 	copy_to(argv[0], ".out", stdout);
 	while (told("flood") && puts("flood") >= 0)
 		;
-	if (told("orphan") && fork() == 0)
+	if (told("orphan") && fork() == 0) {
+		alarm(LEFT_S);
 		pause();
-	if (told("hang"))
+	}
+	if (told("hang")) {
+		alarm(LEFT_S);
 		pause();
+	}
 	if (told("signal="))
 		raise(told("signal="));
 	return told("status=");
