@@ -27,7 +27,7 @@ MUTATED   ?= ./pkg/state ./pkg/spool ./pkg/collect
 export GOFLAGS += -buildvcs=false
 export PYTHONPYCACHEPREFIX := $(CURDIR)/bin/pycache
 
-.PHONY: bench-stat preview-web preview-picture test-preview build build-collector build-sender build-shared tidy demo test test-go test-models test-python race lint cross bench comparison cover vuln mutation check nightly conformance explore explore-mutants fuzz properties clean
+.PHONY: bench-stat preview-web preview-picture test-preview build build-collector build-sender build-shared tidy demo test test-go test-models test-python race lint cross bench comparison cover vuln mutation check nightly conformance explore explore-mutants soak fuzz properties clean
 
 build: build-collector build-sender build-shared # the programs, static
 
@@ -163,7 +163,7 @@ $(GREMLINS) $(MUTATION) $(VULNCHECK): tools/go.mod tools/go.sum $(wildcard tools
 
 check: test test-models lint cross test-packages demo explore # all that a change has to pass
 
-nightly: race conformance test-preview test-install test-reproducible fuzz properties cover vuln mutation # what is too long for every change
+nightly: race conformance explore-mutants soak test-preview test-install test-reproducible fuzz properties cover vuln mutation # what is too long for every change
 
 conformance: # every row of the conformance suite for every kind of source, also for those that share most of their code
 	CONFORMANCE=all go test -timeout 60m ./pkg/collect
@@ -173,6 +173,9 @@ explore: # worlds in which everything goes wrong, about two minutes of them: see
 
 explore-mutants: # how long the explorer takes to find known bugs: see docs/explore.md
 	tools/explore-mutants.py
+
+soak: # a day of a busy site, two million records, in some minutes; what it asserts is in docs/performance.md
+	tools/soak.sh
 
 fuzz: # every fuzz target there is, FUZZTIME each
 	FUZZTIME=$(FUZZTIME) tools/fuzz.sh

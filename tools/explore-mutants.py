@@ -56,6 +56,8 @@ MUTANTS = {
         "pkg/spool/late.go", "if !there && from < e.size {", "if (!there || there) && from < e.size {"),
     "a file is removed before its rest is spooled again": (
         "pkg/spool/late.go", "\terr = t.eachLine(e, from, func(line []byte) error {", "\t_ = t.fs.Remove(e.path)\n\terr = t.eachLine(e, from, func(line []byte) error {"),
+    "a file is of the stream that its first line names": (
+        "pkg/spool/folders.go", "\t\t\tlong, tooLong = long[:0], false\n", "\t\t\treturn Owner{}, false, nil\n"),
     "an answer of status 500 is an empty list": (
         "pkg/collect/page.go", "\t\tif err != nil {\n\t\t\treturn view{}, err\n\t\t}\n\t\tc.learn(p)",
         "\t\tif err != nil && ctx.Err() != nil {\n\t\t\treturn view{}, err\n\t\t}\n\t\tc.learn(p)"),

@@ -146,6 +146,9 @@ var rooms = map[string]room{
 		why:      "it lets the rooms that keep the promise live together, as the check wires them, and judges them from outside",
 		forTests: true,
 	},
+	"internal/soak": {
+		why: "its tests run the check as it is; there is nothing here that anybody could import",
+	},
 	"internal/archtest": {
 		why: "it reads the code from outside",
 	},

@@ -62,7 +62,7 @@ func command(seed uint64, steps int) string {
 // inBubble lets a world live in a time of its own.
 func inBubble(t *testing.T, seed uint64, steps int) (life Life, err error) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "world")
+	dir, err := os.MkdirTemp("", "world") //nolint:usetesting // there are thousands of them in one test
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,8 +56,8 @@ func (w *world) start() *process {
 	w.began++
 	p := &process{
 		id: w.began, w: w, known: len(w.records), copies: w.rand.IntN(8) == 0,
-		names:  rand.New(rand.NewPCG(w.seed, uint64(w.began))),
-		jitter: rand.New(rand.NewPCG(w.seed, 1<<32+uint64(w.began))),
+		names:  chance(w.seed, uint64(w.began)),
+		jitter: chance(w.seed, 1<<32+uint64(w.began)),
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), w.budget+time.Minute)
 	p.cancel = cancel
@@ -79,8 +79,8 @@ func (p *process) run(ctx context.Context) (err error) {
 	}
 	// What two processes wait for never ends at the same instant, for then nothing
 	// would say which of them goes on first.
-	time.Sleep(time.Duration(p.id) * time.Microsecond)
-	real, _, err := state.Open(w.files, state.Options{Now: w.now})
+	pass(time.Duration(p.id) * time.Microsecond)
+	held, _, err := state.Open(w.files, state.Options{Now: w.now})
 	if errors.Is(err, state.ErrBusy) {
 		p.out.busy = true
 		return nil
@@ -88,8 +88,8 @@ func (p *process) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, real.Close()) }()
-	store := &stateOf{Store: real, p: p}
+	defer func() { err = errors.Join(err, held.Close()) }()
+	store := &stateOf{Store: held, p: p}
 	before, err := store.Position()
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	}
 	if err == nil && p.copies {
 		if err = w.turns.ask(p, "state Copy"); err == nil {
-			err = errors.Join(state.Mark(w.files, c.Resume(), w.now()), real.Copy(w.files))
+			err = errors.Join(state.Mark(w.files, c.Resume(), w.now()), held.Copy(w.files))
 		}
 	}
 	return err

@@ -54,6 +54,11 @@ type world struct {
 	records []record
 	last    time.Time // of the record added last
 	renamed bool
+	// disordered: the site answers in the order of insertion, so that what was read
+	// in good faith may have been read in vain; a reconcile makes up for it.
+	disordered bool
+	// lied is the run in which an answer was last empty that should not have been.
+	lied int
 
 	// offset is how far the machine's clock is ahead.
 	offset    time.Duration
@@ -98,7 +103,7 @@ const kept = 60
 
 // newWorld makes the world of a seed, with its state in dir.
 func newWorld(seed uint64, dir string) (*world, error) {
-	r := rand.New(rand.NewPCG(seed, 0x5eed))
+	r := chance(seed, 0x5eed)
 	kinds := sourcetest.Kinds()
 	kind := kinds[r.IntN(len(kinds))]
 	site, err := sourcetest.NewSite(kind, seed, dir)
@@ -143,6 +148,11 @@ func newWorld(seed uint64, dir string) (*world, error) {
 	return w, nil
 }
 
+// chance is what a seed decides by.
+func chance(seed, stream uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, stream)) //nolint:gosec // it must come again
+}
+
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
 // now is the machine's clock.
@@ -161,8 +171,10 @@ func (w *world) habits() {
 		q.Latency = pick(r, 0, 0, 301*time.Millisecond)
 		q.SecondPrecisionBounds = r.IntN(6) == 0
 		q.ExclusiveBounds = r.IntN(8) == 0
+		q.InsertionOrder = r.IntN(12) == 0
+		w.disordered = q.InsertionOrder
 		if w.site.Product == audit.Organization {
-			q.SecondPrecisionBounds, q.ExclusiveBounds = false, false
+			q.SecondPrecisionBounds, q.ExclusiveBounds, q.InsertionOrder, w.disordered = false, false, false, false
 			q.NextAtEnd = r.IntN(2) == 0
 			q.CursorLife = pick(r, 0, 0, 10*time.Minute)
 			q.CursorStatus = pick(r, 0, 404, 410)
