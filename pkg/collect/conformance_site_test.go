@@ -88,6 +88,9 @@ type machine struct {
 	// between is called between any two operations of a run on state and spool,
 	// with the name of the one before.
 	between func(operation string)
+	// fault is asked before each call of the state; what it answers is the call's
+	// error.
+	fault func(call string) error
 	// stop is the operation of the disk at which something happens.
 	stop int
 	// torn: the power went while lines were written, so that some may be cut or
@@ -158,7 +161,12 @@ func (m *machine) run() (out outcome, err error) {
 	}
 	o := m.o
 	o.Stream, o.Now, o.ServerNow = at.Stream, time.Now, at.Now
-	o.Mark = func(resume int64) error { return state.Mark(m.files, resume, time.Now()) }
+	o.Mark = func(resume int64) error {
+		if err := (spiedState{store, m}).fails("Mark"); err != nil {
+			return err
+		}
+		return state.Mark(m.files, resume, time.Now())
+	}
 	c, err := collect.Open(o, spiedState{store, m}, spiedSpool{dir, m}, at.Source)
 	if err != nil {
 		return out, err
@@ -264,13 +272,48 @@ type spiedState struct {
 	m *machine
 }
 
+// fails is what the machine lets the call fail with.
+func (s spiedState) fails(call string) error {
+	if s.m.fault == nil {
+		return nil
+	}
+	return s.m.fault(call)
+}
+
+func (s spiedState) Position() (audit.Position, error) {
+	if err := s.fails("Position"); err != nil {
+		return audit.Position{}, err
+	}
+	return s.Store.Position()
+}
+
+func (s spiedState) Batch() (audit.Batch, bool, error) {
+	if err := s.fails("Batch"); err != nil {
+		return audit.Batch{}, false, err
+	}
+	return s.Store.Batch()
+}
+
+func (s spiedState) NextSeen(ms int64) (int64, bool, error) {
+	if err := s.fails("NextSeen"); err != nil {
+		return 0, false, err
+	}
+	return s.Store.NextSeen(ms)
+}
+
 func (s spiedState) Commit(c audit.Change) error {
+	if err := s.fails("Commit"); err != nil {
+		return err
+	}
 	err := s.Store.Commit(c)
 	s.m.did("Commit")
 	return err
 }
 
 func (s spiedState) SeenAt(millis []int64) ([]audit.Seen, error) {
+	if err := s.fails("SeenAt"); err != nil {
+		return nil, err
+	}
 	for i := 1; i < len(millis); i++ {
 		if millis[i] <= millis[i-1] {
 			return nil, fmt.Errorf("SeenAt was asked for %d after %d", millis[i], millis[i-1])

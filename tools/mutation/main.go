@@ -1,7 +1,7 @@
 // Command mutation runs gremlins on packages of this repository and says which
 // mutants their tests let live. Run it from the top of the repository:
 //
-//	mutation [-gremlins PATH] [-minimum 85] [-part 1/4] [-budget 60s] [-explained docs/mutation.md] ./pkg/state …
+//	mutation [-gremlins PATH] [-minimum 85] [-part 1/4] [-budget 60s] [-tests PATTERN] [-explained docs/mutation.md] ./pkg/state …
 //
 // It promises that a mutant counts as killed only where its package compiles
 // and a test of the package fails or does not end; one that no test reaches
@@ -59,6 +59,7 @@ func run(args []string, out io.Writer) error {
 	minimum := flags.Float64("minimum", 85, "percent of a package's mutants that must be killed")
 	part := flags.String("part", "1/1", "which part of the mutants to try, and of how many parts")
 	budget := flags.Duration("budget", time.Minute, "how much time of tests a mutant gets, counted without mutants")
+	tests := flags.String("tests", "^Test|^Fuzz|^Example", "a pattern of the tests that are used; fewer take less time and kill less")
 	explained := flags.String("explained", "docs/mutation.md", "the file that explains survivors")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -73,7 +74,7 @@ func run(args []string, out io.Writer) error {
 	}
 	var short []string
 	for _, pkg := range flags.Args() {
-		r, err := mutate(root, *gremlins, pkg, *part, *budget)
+		r, err := mutate(root, *gremlins, pkg, settings{Part: *part, Tests: *tests, Budget: *budget})
 		if err != nil {
 			return fmt.Errorf("%s: %w", pkg, err)
 		}
@@ -89,7 +90,7 @@ func run(args []string, out io.Writer) error {
 }
 
 // mutate runs gremlins on one package.
-func mutate(root, gremlins, pkg, part string, budget time.Duration) (*result, error) {
+func mutate(root, gremlins, pkg string, s settings) (*result, error) {
 	pkg = strings.TrimPrefix(filepath.ToSlash(filepath.Clean(pkg)), "./")
 	dir, err := os.MkdirTemp("", "mutation-")
 	if err != nil {
@@ -107,7 +108,8 @@ func mutate(root, gremlins, pkg, part string, budget time.Duration) (*result, er
 	if err := os.Symlink(self, filepath.Join(dir, "go")); err != nil {
 		return nil, err
 	}
-	if err := writeJSON(filepath.Join(dir, settingsFile), settings{Go: realGo, Root: root, Package: pkg, Part: part, Budget: budget}); err != nil {
+	s.Go, s.Root, s.Package = realGo, root, pkg
+	if err := writeJSON(filepath.Join(dir, settingsFile), s); err != nil {
 		return nil, err
 	}
 	report := filepath.Join(dir, "report.json")

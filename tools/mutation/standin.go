@@ -34,8 +34,8 @@ const (
 
 // settings are what the stand-in is told by the program that starts gremlins.
 type settings struct {
-	Go, Root, Package, Part string
-	Budget                  time.Duration
+	Go, Root, Package, Part, Tests string
+	Budget                         time.Duration
 }
 
 // verdict is what became of a mutant. Its place is that of the token in the
@@ -125,11 +125,19 @@ func (s settings) judge(dir, here string, v verdict) (string, error) {
 	if err := readJSON(filepath.Join(dir, unitsFile), &units); err != nil {
 		return "", err
 	}
-	binary := filepath.Join(dir, "mutant.test")
-	build := exec.Command(s.Go, "test", "-c", "-vet=off", "-ldflags=-s -w", "-o", binary, ".")
-	build.Dir = here
-	if build.Run() != nil {
-		return notViable, nil
+	dials := map[string]int{}
+	if err := readJSON(filepath.Join(dir, dialsFile), &dials); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	binary := filepath.Join(dir, dialBinary)
+	number := dials[dialKey(v.File, v.Line, v.Column, v.To)]
+	if number == 0 {
+		binary = filepath.Join(dir, "mutant.test")
+		build := exec.Command(s.Go, "test", "-c", "-vet=off", "-ldflags=-s -w", "-o", binary, ".")
+		build.Dir = here
+		if build.Run() != nil {
+			return notViable, nil
+		}
 	}
 	temp := filepath.Join(dir, "temp")
 	defer os.RemoveAll(temp)
@@ -137,7 +145,7 @@ func (s settings) judge(dir, here string, v verdict) (string, error) {
 		if err := os.MkdirAll(temp, 0o700); err != nil {
 			return "", err
 		}
-		ended, err := runBatch(here, binary, temp, b)
+		ended, err := runBatch(here, binary, temp, b, number)
 		switch {
 		case !ended:
 			return hung, nil
@@ -150,8 +158,9 @@ func (s settings) judge(dir, here string, v verdict) (string, error) {
 
 // runBatch runs some tests of a mutant. They have not ended where they took much
 // more processor time than the same tests without the mutant, or nothing at all
-// happened for minutes: how busy the machine is must not matter.
-func runBatch(here, binary, temp string, b batch) (ended bool, err error) {
+// happened for minutes: how busy the machine is must not matter. number is the
+// mutant's in a program of many.
+func runBatch(here, binary, temp string, b batch, number int) (ended bool, err error) {
 	seconds := 10 + 5*int(b.time.Seconds()+1)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute+20*b.time)
 	defer cancel()
@@ -159,7 +168,7 @@ func runBatch(here, binary, temp string, b batch) (ended bool, err error) {
 	cmd := exec.CommandContext(ctx, "sh", "-c", fmt.Sprintf(`ulimit -v 4194304; ulimit -t %d; exec "$@"`, seconds), "sh",
 		binary, "-test.failfast", "-test.run", b.pattern(), "-test.timeout", "1h")
 	cmd.Dir, cmd.WaitDelay = here, 5*time.Second
-	cmd.Env = append(os.Environ(), "TMPDIR="+temp)
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp, fmt.Sprintf("%s=%d", dialVariable, number))
 	err = cmd.Run()
 	spent := cmd.ProcessState != nil && cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime() >= time.Duration(seconds)*time.Second
 	return ctx.Err() == nil && (err == nil || !spent), err
@@ -281,12 +290,13 @@ type batch struct {
 	time  time.Duration
 }
 
-// batches are the tests that reach a place, the quickest first, as far as the
-// budget reaches: a quick batch kills most mutants.
+// batches are the tests that reach a place (all of them where no file is named),
+// the quickest first, as far as the budget reaches: a quick batch kills most
+// mutants.
 func batches(units []unit, file string, line, column int, budget time.Duration) []batch {
 	var reach []unit
 	for _, u := range units {
-		if u.reaches(file, line, column) {
+		if file == "" || u.reaches(file, line, column) {
 			reach = append(reach, u)
 		}
 	}

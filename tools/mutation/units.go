@@ -51,7 +51,7 @@ func (s settings) measure(dir, profile string) error {
 	if err := build.Run(); err != nil {
 		return err
 	}
-	list := exec.Command(binary, "-test.list", "^Test|^Fuzz|^Example")
+	list := exec.Command(binary, "-test.list", s.Tests)
 	list.Dir = here
 	names, err := list.Output()
 	if err != nil {
@@ -83,6 +83,9 @@ func (s settings) measure(dir, profile string) error {
 	}
 	if err := os.WriteFile(profile, out.Bytes(), 0o600); err != nil {
 		return err
+	}
+	if err := s.compileDial(dir, units); err != nil {
+		fmt.Fprintf(os.Stderr, "mutation: every mutant of %s is compiled by itself: %v\n", s.Package, err)
 	}
 	return writeJSON(filepath.Join(dir, unitsFile), units)
 }
