@@ -49,6 +49,8 @@ type Options struct {
 	// OpenShared opens the store through which machines share sites; nil is for a
 	// program that cannot.
 	OpenShared OpenShared
+	// Lease is how long a site's lease lasts; 0 is LeaseTime.
+	Lease time.Duration
 	// PageSize is the number of records asked for at once; 0 is Atlassian's most.
 	PageSize int
 

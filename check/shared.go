@@ -131,12 +131,16 @@ func (r *run) claim(ctx context.Context) error {
 	path := r.folders.lease()
 	r.shared.note = readLease(path)
 	who := shared.Holder{Node: r.shared.note.Node, Host: r.hostname()}
+	lease := r.options.Lease
+	if lease == 0 {
+		lease = LeaseTime(r.config)
+	}
 	var err error
 	r.options.vault = away{&shared.Error{Kind: shared.Unavailable, What: r.config.Shared.store().Name() + " could not be opened"}}
 	if r.shared.backend, err = openShared(ctx, r.config, r.options); err == nil {
 		r.options.vault = newVault(r.shared.backend, who.Host, r.options.Now)
 		r.shared.place = shared.Site(r.shared.backend, r.folders.host, r.options.Now)
-		r.shared.lease, err = r.shared.place.Hold(ctx, who, LeaseTime(r.config), r.shared.note.Memory)
+		r.shared.lease, err = r.shared.place.Hold(ctx, who, lease, r.shared.note.Memory)
 	}
 	now := r.options.Now()
 	if err != nil {

@@ -200,6 +200,10 @@ func TestASuccessorRepeatsAtMostWhatWasUndelivered(t *testing.T) {
 					if len(left) == 0 {
 						t.Fatal("nothing is undelivered")
 					}
+					for range 3 { // runs that could share it
+						pass(time.Minute)
+						a.works()
+					}
 				} else {
 					a.shares()
 				}
@@ -298,7 +302,34 @@ func TestAMachineThatWasPausedWritesNothing(t *testing.T) {
 	})
 }
 
-// pausing is a transport before whose answers the process stands still.
+// TestARunThatWasPausedCommitsNothing: it had its answer, and the time for the run is
+// not over, but its lease is.
+func TestARunThatWasPausedCommitsNothing(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		a := f.box("web-1")
+		a.options.Lease = 10 * time.Second
+		a.works()
+		f.more(20)
+		before := len(a.everywhere(audit.Jira))
+		paused := false
+		a.options.Transport = &pausing{f.w.server.Transport(), func() {
+			if !paused {
+				paused = true
+				pass(11 * time.Second)
+			}
+		}}
+		res, _ := a.runOnce(a.sharedConfig(classicAuth))
+		if !strings.Contains(res.Error, "jira of example.atlassian.net: this machine's lease ended while the run was under way") {
+			t.Errorf("it says %q", res.Error)
+		}
+		if n := len(a.everywhere(audit.Jira)); n != before {
+			t.Errorf("it wrote %d lines", n-before)
+		}
+	})
+}
+
+// pausing is a transport behind whose answers the process stands still.
 type pausing struct {
 	next  http.RoundTripper
 	pause func()
@@ -417,6 +448,27 @@ func TestAnInstallationThatBeginsToShare(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAnInstallationThatBeginsToShareOldLines: what has lain undelivered for days is
+// read again by whoever takes over, though this machine will never read it again.
+func TestAnInstallationThatBeginsToShareOldLines(t *testing.T) {
+	t.Parallel()
+	inFleet(t, func(t *testing.T, f *fleet) {
+		a, b := f.box("web-1"), f.box("web-2")
+		alone := a.config(classicAuth)
+		for range 10 { // five days
+			a.runWell(alone)
+			pass(12 * time.Hour)
+			f.more(1)
+		}
+		a.runWell(alone)
+		a.works()
+		pass(LeaseTime(alone) + time.Second)
+		b.works()
+		b.deliver()
+		f.wantDelivered()
+	})
 }
 
 // TestAnInstallationThatEndsSharing goes on alone from where it is.
