@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -285,24 +286,23 @@ func TestLockKeepsRunsOut(t *testing.T) {
 	}
 }
 
-// TestAnOpenWaitsForABusyState for its default of 200 ms, where none is given.
-func TestAnOpenWithoutALimitWaitsForAMoment(t *testing.T) {
+// TestABusyStateIsWaitedFor for as long as was said, and for 200 ms where nothing
+// was: in the time of a bubble.
+func TestABusyStateIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	f := newFiles(t)
 	lock, err := Lock(f, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error)
-	go func() {
-		s, _, err := Open(f, Options{Now: options().Now})
-		if err == nil {
-			err = s.Close()
-		}
-		done <- err
-	}()
-	if err := <-done; !errors.Is(err, ErrBusy) {
-		t.Errorf("Open: %v", err)
+	for given, want := range map[time.Duration]time.Duration{0: 200 * time.Millisecond, time.Millisecond: 10 * time.Millisecond, time.Second: time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			begun := time.Now()
+			_, _, err := Open(f, Options{Lock: given, Now: options().Now})
+			if took := time.Since(begun); !errors.Is(err, ErrBusy) || took != want {
+				t.Errorf("with %s given it took %s: %v", given, took, err)
+			}
+		})
 	}
 	if err := lock.Close(); err != nil {
 		t.Fatal(err)
