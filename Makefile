@@ -109,17 +109,20 @@ lint: $(LINTER) # formatting, vet, linters, scripts, tidy modules
 	python3 -m py_compile adapters/python/*.py adapters/python/tests/*.py tools/comparison/*.py
 	for script in $(SCRIPTS); do bash -n $$script || exit 1; done
 
-.PHONY: packages test-packages test-install test-reproducible
-packages: # everything that is handed out, in dist/: deb, rpm, archives, the image's build context, SBOMs, SHA256SUMS
+.PHONY: packages test-packages test-deploy test-install test-reproducible
+packages: native # everything that is handed out, in dist/: deb, rpm, archives, the image's build context, SBOMs, SHA256SUMS
 	go build -C $(PACKAGES) -o $(CURDIR)/bin/packages .
 	bin/packages --version '$(VERSION)' --epoch "$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" --ldflags '$(LDFLAGS)'
 
 test-packages: packages # what is in them, whose it is, and whether a second build gives the same bytes
 	go test -C $(PACKAGES) -count=1 ./... # what was built lies outside of its module, so its results must not be cached
 
-test-install: packages # the deb and the rpm through their life in a clean Debian; as root, where there is apt-get
+test-deploy: # the manifests and the image file, in the types of Kubernetes, the Datadog Operator and BuildKit; compiling those takes a minute, once
+	go test -C internal/deploytest -count=1 ./... # what it reads lies outside of its module, so its results must not be cached
+
+test-install: packages # the deb, the rpm and the Ansible role through their life in a clean Debian; as root, where there is apt-get
 	tools/clean-root.sh
-	if [ -e bin/clean-root/made ]; then PACKAGES_ROOT=$(CURDIR)/bin/clean-root go test -C $(PACKAGES) -count=1 -timeout 20m -run 'Deb|RPM' ./...; fi
+	if [ -e bin/clean-root/made ]; then PACKAGES_ROOT=$(CURDIR)/bin/clean-root go test -C $(PACKAGES) -count=1 -timeout 20m -run 'Deb|RPM|Ansible' ./...; fi
 
 test-reproducible: packages # a second build that takes nothing from the first one's cache
 	PACKAGES_COLD=yes go test -C $(PACKAGES) -count=1 -timeout 40m -run TwoBuilds ./...
@@ -161,7 +164,7 @@ $(GREMLINS) $(MUTATION) $(VULNCHECK): tools/go.mod tools/go.sum $(wildcard tools
 	go build -C tools -o ../bin/ github.com/go-gremlins/gremlins/cmd/gremlins ./mutation golang.org/x/vuln/cmd/govulncheck
 	touch $(GREMLINS) $(MUTATION) $(VULNCHECK)
 
-check: test test-models lint cross test-packages demo explore # all that a change has to pass
+check: test test-models lint cross test-packages test-deploy demo explore # all that a change has to pass
 
 nightly: race conformance explore-mutants soak test-preview test-install test-reproducible fuzz properties cover vuln mutation # what is too long for every change
 

@@ -14,7 +14,11 @@ fi
 command -v debootstrap >/dev/null || apt-get install -y --no-install-recommends debootstrap
 rm -rf "$root"
 mkdir -p bin
-# What a minimal Debian has, and: the Agent brings a Python, and the rpm is tried, too.
-debootstrap --variant=minbase --include=python3,rpm "$release" "$root" http://deb.debian.org/debian
+debootstrap --variant=minbase "$release" "$root" http://deb.debian.org/debian
+# The Agent brings a Python; rpm and Ansible are for their own tests. debootstrap
+# itself does not know the packages that others provide.
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+chroot "$root" apt-get update
+chroot "$root" apt-get install -y --no-install-recommends python3 python3-apt rpm ansible-core
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 touch "$root/made"

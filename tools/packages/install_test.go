@@ -105,11 +105,10 @@ func (m machine) exists(path string) bool {
 	return err == nil
 }
 
-// simulate starts the installed program's own Atlassian, and writes a
-// configuration for it to where the Agent looks.
-func (m machine) simulate(records int) {
+// simulate starts the Atlassian of that program, and returns its address.
+func (m machine) simulate(path string, records int) string {
 	m.t.Helper()
-	cmd := m.command("/usr/bin/atlassian-audit-records", "simulate", "--listen", "127.0.0.1:0", "--records", fmt.Sprint(records))
+	cmd := m.command(path, "simulate", "--listen", "127.0.0.1:0", "--records", fmt.Sprint(records))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	noError(m.t, err)
@@ -126,6 +125,14 @@ func (m machine) simulate(records int) {
 	if site == "" {
 		m.t.Fatal("the simulated Atlassian said no address")
 	}
+	return site
+}
+
+// configure writes a configuration for the installed program's own Atlassian to
+// where the Agent looks.
+func (m machine) configure(records int) {
+	m.t.Helper()
+	site := m.simulate("/usr/bin/atlassian-audit-records", records)
 	m.write("/etc/datadog-agent/conf.d/atlassian_audit_records.d/conf.yaml", fmt.Sprintf(
 		"init_config:\ninstances:\n  - site: %[1]s\n    gateway: %[1]s\n    auth_server: %[1]s\n    products: [jira, confluence]\n"+
 			"    auth: {type: api_token, email: audit@example.com, api_token: simulated-classic-api-token}\n", site))
@@ -234,7 +241,7 @@ func TestDebThroughItsLife(t *testing.T) {
 	}
 
 	// The check, as the Agent's user: directly, then through the adapter.
-	m.simulate(400)
+	m.configure(400)
 	conf, err := os.ReadFile(m.root + ours + "/conf.yaml")
 	noError(t, err)
 	if n := m.collected(); n != 400 {
@@ -308,7 +315,7 @@ func TestDebBeforeTheAgent(t *testing.T) {
 		t.Errorf("without the Agent's user the example is %s", got)
 	}
 	m.agentArrives()
-	m.simulate(50)
+	m.configure(50)
 	if n := m.collected(); n != 50 {
 		t.Errorf("%d records were collected, want 50", n)
 	}
@@ -345,7 +352,7 @@ func TestRPMThroughItsLife(t *testing.T) {
 	if got := m.rights(ours); got != "0755 dd-agent:dd-agent" {
 		t.Errorf("the folder of the configuration is %s", got)
 	}
-	m.simulate(100)
+	m.configure(100)
 	if n := m.collected(); n != 100 {
 		t.Errorf("%d records were collected, want 100", n)
 	}
