@@ -25,7 +25,8 @@ linux-amd64 | linux-arm64)
 		platform_posix.c process_posix.c
 	;;
 windows-amd64)
-	exec x86_64-w64-mingw32-gcc "${flags[@]}" -D_WIN32_WINNT=0x0A00 -shared -static-libgcc -Wl,--no-insert-timestamp "$@" -o "$out" \
+	# The linker would work the base address out from the path of its output: other bytes in every checkout.
+	exec x86_64-w64-mingw32-gcc "${flags[@]}" -D_WIN32_WINNT=0x0A00 -shared -static-libgcc -Wl,--no-insert-timestamp,--image-base,0x180000000 "$@" -o "$out" \
 		"${common[@]}" platform_windows.c process_windows.c memory_windows.c
 	;;
 *)

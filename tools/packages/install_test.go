@@ -46,7 +46,7 @@ func newMachine(t *testing.T) machine {
 func (m machine) command(name string, args ...string) *exec.Cmd {
 	const inside = `mount -t proc proc "$0/proc" && exec chroot "$0" "$@"`
 	cmd := exec.CommandContext(m.t.Context(), "unshare", append([]string{"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-c", inside, m.root, name}, args...)...)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"}
 	return cmd
 }
 
@@ -288,6 +288,9 @@ func TestDebThroughItsLife(t *testing.T) {
 		}
 		if got := m.rights(ours); got != "0755 dd-agent:dd-agent" {
 			t.Errorf("after %v the folder of the configuration is %s", step, got)
+		}
+		if library := "/etc/datadog-agent/checks.d/" + nativeAdapter + ".so"; m.exists(library) && m.rights(library) != "0500 dd-agent:dd-agent" {
+			t.Errorf("after %v the native adapter is %s", step, m.rights(library))
 		}
 	}
 
