@@ -55,6 +55,12 @@ func (l *Ledger) tell(n *int, format string, args ...any) {
 
 // Compare compares lines with all records that the site shows from floor on.
 func (s *Site) Compare(all []Line, floor time.Time) *Ledger {
+	return s.CompareWhere(all, func(created time.Time) bool { return !created.Before(floor) })
+}
+
+// CompareWhere compares lines with all records, of which those that were created at a
+// wanted time must be there.
+func (s *Site) CompareWhere(all []Line, wanted func(created time.Time) bool) *Ledger {
 	s.Note()
 	l := &Ledger{Lines: len(all), IDs: map[string][]string{}}
 	keys, want, may := map[string]atlassiantest.Stored{}, map[string]int{}, map[string]int{}
@@ -64,7 +70,7 @@ func (s *Site) Compare(all []Line, floor time.Time) *Ledger {
 			keys[name] = r
 		}
 		may[name]++
-		if !r.Purged && !r.Created.Before(floor) {
+		if !r.Purged && wanted(r.Created) {
 			want[name]++
 		}
 		return true

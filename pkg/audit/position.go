@@ -1,11 +1,13 @@
 package audit
 
+import "math"
+
 // Position is everything that is remembered of a stream between two runs,
 // except the records seen and the batch that may still have to be written. It
 // is kept as one small value; times are in milliseconds since the epoch.
 type Position struct {
-	// Floor is the lowest millisecond that is wanted, fixed at the first
-	// attempt; FloorSet tells whether there was one.
+	// Floor is the lowest millisecond that the runs of the check want, fixed at the
+	// first attempt; FloorSet tells whether there was one.
 	Floor    int64 `json:"floor"`
 	FloorSet bool  `json:"floor_set"`
 	// Upper is the time of the newest record read that is not dated after
@@ -13,16 +15,22 @@ type Position struct {
 	// there is one.
 	Upper    int64 `json:"upper"`
 	UpperSet bool  `json:"upper_set"`
-	// Covered is what has been read completely.
+	// Covered is what has been read completely, below Floor too.
 	Covered Set `json:"covered,omitempty"`
+	// Wanted is what somebody asked for besides: spans below Floor. What of it is not
+	// covered is the history that a backfill still has to read; the runs of the
+	// check never do.
+	Wanted Set `json:"wanted,omitempty"`
+	// Past is how the reading of that history gets on.
+	Past Past `json:"past,omitzero"`
 	// Recheck is what is to be read once more: a look-back that was cut short,
 	// or a reconcile under way.
 	Recheck Set `json:"recheck,omitempty"`
 	// Cuts are milliseconds at which a walk was cut. At each there is at least
 	// one record, which an honest answer must show again.
 	Cuts []int64 `json:"cuts,omitempty"`
-	// Forgotten is the millisecond below which no seen record is remembered:
-	// nothing below it is ever read again. 0 means that nothing was forgotten.
+	// Forgotten is the millisecond below which, down to Floor, no seen record is
+	// remembered: nothing of it is ever read again. 0 means that nothing was forgotten.
 	Forgotten int64 `json:"forgotten,omitempty"`
 	// LookUpper is the upper end of coverage when the last look-back began: the
 	// next one is counted from there.
@@ -95,6 +103,34 @@ type Position struct {
 	FileSince int64  `json:"file_since,omitempty"`
 }
 
+// Past is where the reading of a history stands. It goes downwards; what it emitted
+// is remembered for a while, so that memory does not grow with the history.
+type Past struct {
+	// At is the upper end of what is read next, in milliseconds; what was read
+	// last lies above it.
+	At int64 `json:"at,omitempty"`
+	// Known is the millisecond below which, down to the lowest read, everything that
+	// this reading emitted is remembered. Mark lies between At and Known: what is
+	// above it is forgotten next. Count is how many records came since Mark.
+	Known int64 `json:"known,omitempty"`
+	Mark  int64 `json:"mark,omitempty"`
+	Count int   `json:"count,omitempty"`
+	// MissingSince and MissingAt are GapMissingSince and GapMissingAt of the history.
+	MissingSince int64 `json:"missing_since,omitempty"`
+	MissingAt    int64 `json:"missing_at,omitempty"`
+}
+
+// History is what is left to be read of the history that somebody asked for.
+func (p Position) History() Set {
+	var out Set
+	for _, iv := range p.Wanted {
+		for _, gap := range p.Covered.Gaps(iv) {
+			out = out.Add(gap)
+		}
+	}
+	return out
+}
+
 // Present is when the live edge was last read to its end as far as that can be
 // believed (wall clock): not after it began to be withheld.
 func (p Position) Present() int64 {
@@ -124,11 +160,25 @@ type Change struct {
 	Position Position
 	// Emitted are the records whose lines are in Batch.
 	Emitted []Seen
-	// Forget is the millisecond below which seen records may be dropped; 0
-	// drops none. Records without a date are never below it.
+	// Forget is the millisecond below which seen records may be dropped, except of the
+	// spans Keep; 0 drops none. Drop are more spans of which they may be.
 	Forget int64
+	Keep   Set
+	Drop   Set
 	// Batch is the batch to write next; nil leaves the last one in place. A
 	// new batch says that the one before it is on disk, and so does an empty one
 	// (no file, no lines), after which there is none.
 	Batch *Batch
+}
+
+// Forgets are the spans of which seen records may be dropped. Records without a date
+// are in none of them.
+func (c Change) Forgets() Set {
+	out := c.Drop
+	if c.Forget != 0 {
+		for _, iv := range c.Keep.Gaps(Interval{From: math.MinInt64, To: c.Forget}) {
+			out = out.Add(iv)
+		}
+	}
+	return out
 }

@@ -11,7 +11,7 @@ import (
 // leaves it. Records with ids are committed page by page; those without are
 // counted, and emitted when two countings agree. The budget never cuts it.
 func (w *walk) block(ctx context.Context, q audit.Query) (done bool, err error) {
-	at := func(r audit.Record) bool { return !r.Dated || r.Millis >= w.pivot }
+	at := func(r audit.Record) bool { return !r.Dated || r.Millis >= w.pivot && w.wants(r) }
 	var leaving view
 	shown := map[group]int{}
 	leaves := func(v view) (bool, error) {

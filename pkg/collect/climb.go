@@ -39,6 +39,8 @@ type climb struct {
 	// whole: the order says nothing, so that the span is asked for with its upper
 	// bound, and is read when nothing more comes.
 	whole bool
+	// bottom is where a climb through a history begins: nothing below is its business.
+	bottom int64
 	// lo is the millisecond from which on nothing is covered yet by this climb.
 	lo int64
 	q  audit.Query
@@ -147,7 +149,7 @@ func (c *Collector) climb(ctx context.Context, soft time.Time, iv audit.Interval
 		// The newest of it first, as far as a log allows that is read upwards.
 		iv.From = iv.To - length
 	}
-	w := &climb{c: c, over: c.after(soft), stop: iv.To - 1, lo: iv.From, whole: whole, high: never, tried: never}
+	w := &climb{c: c, over: c.after(soft), stop: iv.To - 1, lo: iv.From, bottom: iv.From, whole: whole, high: never, tried: never}
 	w.byTime(iv.From)
 	began := c.o.Now()
 	if again {
@@ -319,9 +321,8 @@ func (w *climb) step(v view) (done bool, err error) {
 	w.asking = false
 	if disorder = min(disorder, mostDisorder); disorder > next.Disorder {
 		next.Disorder = disorder
-		if next.Disorder == mostDisorder && next.UpperSet {
-			// What was read in good faith is read again, as far as it is remembered.
-			next.Recheck = next.Recheck.Add(audit.Interval{From: max(next.Floor, next.Forgotten), To: next.Upper + 1})
+		if next.Disorder == mostDisorder {
+			next = doubted(next)
 		}
 		c.notice("the events of the log were not in the order of their processing: more of it is read again, which costs more requests; nothing is lost by it")
 	}
@@ -414,10 +415,13 @@ func (w *climb) measure(v view) (ahead bool, disorder int64) {
 // take commits what is new on the page, oldest first.
 func (w *climb) take(v view, next audit.Position) error {
 	c := w.c
-	lowest := max(c.p.Floor, c.p.Forgotten)
+	lowest, highest := max(c.p.Floor, c.p.Forgotten), audit.Forever
+	if c.past {
+		lowest, highest = w.bottom, w.stop
+	}
 	wanted := make([]audit.Record, 0, len(v.records))
 	for _, r := range slices.Backward(v.records) {
-		if at := r.At(); at == audit.UndatedMillis || at >= lowest {
+		if at := r.At(); at == audit.UndatedMillis || at >= lowest && at <= highest {
 			wanted = append(wanted, r)
 		}
 	}
@@ -477,7 +481,11 @@ func (w *climb) end() error {
 
 // reached ends a climb that saw all that it had to.
 func (w *climb) reached() error {
-	if c := w.c; c.p.GapMissingSince != 0 && !c.summary.Suspicious {
+	switch c := w.c; {
+	case c.summary.Suspicious:
+	case c.past:
+		c.p.Past.MissingSince, c.p.Past.MissingAt = 0, 0
+	default:
 		c.p.GapMissingSince, c.p.GapMissingAt = 0, 0
 	}
 	return nil

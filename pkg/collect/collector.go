@@ -44,6 +44,8 @@ type Collector struct {
 	stride  int64
 	shownTo int64
 	less    int
+	// past is true while History reads.
+	past bool
 }
 
 // Open loads the position and completes the last batch, so that what was
@@ -84,7 +86,7 @@ func Open(o Options, state State, spool Spool, source Source) (*Collector, error
 // Position is what is known now; it shares no memory with the collector's.
 func (c *Collector) Position() audit.Position {
 	p := c.p
-	p.Covered, p.Recheck, p.Cuts = slices.Clone(p.Covered), slices.Clone(p.Recheck), slices.Clone(p.Cuts)
+	p.Covered, p.Recheck, p.Cuts, p.Wanted = slices.Clone(p.Covered), slices.Clone(p.Recheck), slices.Clone(p.Cuts), slices.Clone(p.Wanted)
 	return p
 }
 
@@ -156,6 +158,7 @@ func (c *Collector) Summary() Summary {
 		s.Gap = time.Duration(c.p.Covered.Gaps(audit.Interval{From: c.p.Floor, To: c.p.Upper + 1}).Length()) * time.Millisecond
 		s.Recheck = time.Duration(c.p.Recheck.Length()) * time.Millisecond
 	}
+	s.History = time.Duration(c.p.History().Length()) * time.Millisecond
 	s.LiveAt, s.HiddenSince, s.GapAt = c.p.Present(), c.p.HiddenSince, c.p.GapAt
 	return s
 }
@@ -163,8 +166,8 @@ func (c *Collector) Summary() Summary {
 // forgetStep keeps the memory from being trimmed at every commit.
 const forgetStep = int64(time.Hour / time.Millisecond)
 
-// forgettable is the millisecond below which nothing will ever be read again:
-// below every gap, every recheck, the next look-back and the next reconcile.
+// forgettable is the millisecond below which, down to the floor, nothing will ever be
+// read again: below every gap, every recheck, the next look-back and the next reconcile.
 func (c *Collector) forgettable(p audit.Position) int64 {
 	if !p.UpperSet {
 		return p.Floor
@@ -199,11 +202,11 @@ func (c *Collector) notice(sentence string) {
 // record read, never beyond, and no longer to be read again. A cut at which
 // iv ends stays to be shown again.
 func complete(p audit.Position, iv audit.Interval, cut int64, isCut bool) audit.Position {
+	upper := p.Floor
 	if p.UpperSet {
-		iv.To = min(iv.To, p.Upper+1)
-	} else {
-		iv.To = iv.From
+		upper = max(upper, p.Upper+1)
 	}
+	iv.To = min(iv.To, upper)
 	p.Covered = p.Covered.Add(iv)
 	p.Recheck = p.Recheck.Remove(iv)
 	cuts := make([]int64, 0, len(p.Cuts)+1)
@@ -222,7 +225,8 @@ func complete(p audit.Position, iv audit.Interval, cut int64, isCut bool) audit.
 // same reports whether committing b where a is durable would change nothing
 // that matters.
 func same(a, b audit.Position) bool {
-	lists := slices.Equal(a.Asked, b.Asked) && slices.Equal(a.Covered, b.Covered) && slices.Equal(a.Recheck, b.Recheck) && slices.Equal(a.Cuts, b.Cuts)
+	lists := slices.Equal(a.Asked, b.Asked) && slices.Equal(a.Covered, b.Covered) && slices.Equal(a.Recheck, b.Recheck) && slices.Equal(a.Cuts, b.Cuts) &&
+		slices.Equal(a.Wanted, b.Wanted) && a.Past.MissingSince == b.Past.MissingSince
 	// LiveAt is kept to within five minutes, so that an idle run writes nothing.
 	fresh := b.LiveAt-a.LiveAt < 5*time.Minute.Milliseconds() && b.LiveAt >= a.LiveAt
 	return lists && fresh && a.Floor == b.Floor && a.FloorSet == b.FloorSet && a.Upper == b.Upper && a.UpperSet == b.UpperSet &&

@@ -28,7 +28,9 @@ type batch struct {
 	// long are the records that were too long for a line.
 	long   []fresh
 	forget int64
-	count  tallied
+	// keep and drop are those of an audit.Change.
+	keep, drop audit.Set
+	count      tallied
 	// oldest and newest are the extremes of the dated milliseconds in emitted;
 	// undated tells that one there has no date.
 	oldest, newest int64
@@ -87,7 +89,7 @@ func (c *Collector) queue(next audit.Position, emitted []audit.Seen) error {
 	b := c.open()
 	b.remember(emitted)
 	if f := c.forgettable(next); f-next.Forgotten >= forgetStep || next.Forgotten == 0 && f > next.Floor {
-		next.Forgotten, b.forget = f, f
+		next.Forgotten, b.forget, b.keep = f, f, kept(next)
 	}
 	next = c.stalled(next)
 	b.position, c.p = next, next
@@ -164,7 +166,7 @@ func (c *Collector) write(b *batch) error {
 			return fmt.Errorf("keep a record that is too long for one log line: %w", err)
 		}
 	}
-	change := audit.Change{Emitted: b.emitted, Forget: b.forget}
+	change := audit.Change{Emitted: b.emitted, Forget: b.forget, Keep: b.keep, Drop: b.drop}
 	if len(b.lines) > 0 {
 		place, since := c.spool.Next(c.file.File, c.file.End, c.file.FileSince, len(b.lines))
 		c.file.File, c.file.End, c.file.FileSince = place.File, place.Offset+int64(len(b.lines)), since
@@ -209,6 +211,9 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 		return c.failed
 	}
 	b := c.open()
+	if c.past {
+		next.Past.Count += len(out)
+	}
 	emitted := make([]audit.Seen, 0, len(out)+len(goneOnes))
 	now := c.o.Now().UnixMilli()
 	liner := audit.NewLiner(audit.LineOptions{Stream: c.o.Stream, Service: c.o.Service, Tags: c.o.Tags, NowMillis: now, Names: c.o.Names, Redact: c.o.Redact})

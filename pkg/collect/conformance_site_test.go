@@ -129,6 +129,8 @@ type outcome struct {
 	// waited is true when the run did nothing because Atlassian wants to be
 	// left alone; more when its budget left something unread.
 	waited, more bool
+	// reached remembers what is known of the way to the site.
+	reached func()
 	notice       string
 }
 
@@ -138,7 +140,25 @@ func (o outcome) complete() bool {
 }
 
 // run is one run of the check, as a process does it.
-func (m *machine) run() (out outcome, err error) {
+func (m *machine) run() (outcome, error) {
+	return m.process(func(ctx context.Context, c *collect.Collector, out *outcome) (err error) {
+		soft := time.Now().Add(m.budget)
+		err = c.Live(ctx, soft)
+		out.reached()
+		if err == nil {
+			err = c.Guard(ctx)
+		}
+		// At least one step, lest the live edge starve everything else.
+		for first := true; err == nil && (first || out.more && time.Now().Before(soft)); first = false {
+			out.more, err = c.Rest(ctx, soft)
+		}
+		return err
+	})
+}
+
+// process opens all that a process needs, and lets it do its work, unless Atlassian
+// wants to be left alone.
+func (m *machine) process(work func(context.Context, *collect.Collector, *outcome) error) (out outcome, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), m.budget+time.Minute)
 	defer cancel()
 	store, notice, err := state.Open(m.files, state.Options{Now: time.Now})
@@ -178,18 +198,9 @@ func (m *machine) run() (out outcome, err error) {
 		out.waited = true
 		return out, nil
 	}
-	soft := time.Now().Add(m.budget)
-	err = c.Live(ctx, soft)
-	c.SetSite(at.Stream.CloudID, at.Source.Route())
-	if err == nil {
-		err = c.Guard(ctx)
-	}
-	if err == nil {
-		// At least one step, lest the live edge starve everything else.
-		for first := true; err == nil && (first || out.more && time.Now().Before(soft)); first = false {
-			out.more, err = c.Rest(ctx, soft)
-		}
-	}
+	out.reached = func() { c.SetSite(at.Stream.CloudID, at.Source.Route()) }
+	err = work(ctx, c, &out)
+	out.reached()
 	var wait interface{ WaitUntil() (time.Time, bool) }
 	if errors.As(err, &wait) {
 		if until, ok := wait.WaitUntil(); ok {
@@ -377,15 +388,16 @@ func (m *machine) audit() (*sourcetest.Ledger, error) {
 		return nil, err
 	}
 	floor := time.Now().Add(-m.o.InitialLookback - 365*24*time.Hour)
+	var below audit.Set // what was read below the floor
 	if store, _, err := state.Open(m.files, state.Options{Now: time.Now}); err == nil {
 		if p, err := store.Position(); err == nil && p.FloorSet {
-			floor = time.UnixMilli(p.Floor)
+			floor, below = time.UnixMilli(p.Floor), p.Covered
 		}
 		if err := store.Close(); err != nil {
 			return nil, err
 		}
 	}
-	return m.site.Compare(all, floor), nil
+	return m.site.CompareWhere(all, func(at time.Time) bool { return !at.Before(floor) || below.Contains(at.UnixMilli()) }), nil
 }
 
 // exactly is nil when every record is in the spool exactly once, unchanged.

@@ -23,9 +23,7 @@ const (
 func (c *Collector) distrust() {
 	if c.p.Slice == 0 {
 		c.p.Slice = century
-		if c.p.UpperSet {
-			c.p.Recheck = c.p.Recheck.Add(audit.Interval{From: max(c.p.Floor, c.p.Forgotten), To: c.p.Upper + 1})
-		}
+		c.p = doubted(c.p)
 	}
 	c.notice("the answers were not in order of time: this stream is read by counting pages, which costs more requests; nothing is lost by it")
 }
@@ -95,7 +93,7 @@ func (w *walk) part(ctx context.Context, length int64, spare bool) (p part, err 
 		return p, err
 	}
 	began, shown, seen, pages := w.c.o.Now(), false, 0, 0
-	wanted := func(r audit.Record) bool { return !r.Dated || r.Millis >= w.lo }
+	wanted := func(r audit.Record) bool { return !r.Dated || r.Millis >= w.lo && w.wants(r) }
 	p = part{low: low, length: length}
 	p.newest, p.isNewest, err = w.c.gather(ctx, q, wanted, func(v view) (bool, error) {
 		shown = shown || isMust && v.shows(must)
@@ -107,6 +105,9 @@ func (w *walk) part(ctx context.Context, length int64, spare bool) (p part, err 
 		return false, nil
 	})
 	p.hides, p.took, p.pages = isMust && !shown, w.c.o.Now().Sub(began), pages
+	if err == nil && w.c.past && !isMust && seen == 0 {
+		p.hides, err = w.denies(ctx)
+	}
 	return p, err
 }
 
@@ -156,7 +157,7 @@ func (w *walk) slice(length int64) (low int64, q audit.Query, err error) {
 		return low, audit.Query{From: low - slack}, nil
 	}
 	low = max(w.lo, w.pivot+1-length)
-	to, ok, err := w.c.nextSeen(w.pivot)
+	to, ok, err := w.near()
 	if !ok {
 		to = w.pivot
 	}
@@ -174,7 +175,7 @@ func (w *walk) length() int64 {
 // mustShow is a known millisecond that a reading of the slice has to show.
 func (w *walk) mustShow(low int64) (int64, bool, error) {
 	if !w.live {
-		return w.c.nextSeen(w.pivot)
+		return w.near()
 	}
 	ms, ok, err := w.c.nextSeen(low)
 	return ms, ok && w.c.p.UpperSet && ms <= w.c.p.Upper, err

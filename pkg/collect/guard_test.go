@@ -452,7 +452,7 @@ func (l *life) NextSeen(ms int64) (next int64, ok bool, err error) {
 func (l *life) Commit(c audit.Change) error {
 	l.position = c.Position
 	l.seen = append(l.seen, c.Emitted...)
-	l.seen = slices.DeleteFunc(l.seen, func(s audit.Seen) bool { return s.Millis < c.Forget })
+	l.seen = slices.DeleteFunc(l.seen, func(s audit.Seen) bool { return c.Forgets().Contains(s.Millis) })
 	if c.Batch != nil {
 		l.batch = c.Batch
 	}

@@ -76,6 +76,10 @@ type Options struct {
 	// BatchSize is how many bytes of lines may share a commit where answers come
 	// fast; 0 means 4 MiB. About three times as much is held in memory.
 	BatchSize int
+	// Remembered is how many records of a history are remembered at least, from the
+	// place that is read upwards (see History); 0 means 25,000. At most twice as
+	// many are, and those of one step.
+	Remembered int
 	// Mark is called before the first commit, with the millisecond from which
 	// on everything is wanted; nil is allowed.
 	Mark func(resume int64) error
@@ -94,10 +98,13 @@ func (o Options) withDefaults() (Options, error) {
 	if o.BatchSize == 0 {
 		o.BatchSize = 4 << 20
 	}
+	if o.Remembered == 0 {
+		o.Remembered = 25_000
+	}
 	if o.Now == nil || o.ServerNow == nil {
 		return o, fmt.Errorf("collect %s: a clock is missing", o.Stream.Product)
 	}
-	if o.PageSize < 1 || o.BatchSize < 1 || o.InitialLookback <= 0 || o.Lookback < 0 || o.ReconcileWindow < 0 || o.ReconcileInterval <= 0 {
+	if o.PageSize < 1 || o.BatchSize < 1 || o.Remembered < 1 || o.InitialLookback <= 0 || o.Lookback < 0 || o.ReconcileWindow < 0 || o.ReconcileInterval <= 0 {
 		return o, fmt.Errorf("collect %s: page size, batch size and spans of time must be positive", o.Stream.Product)
 	}
 	return o, nil
@@ -121,6 +128,8 @@ type Summary struct {
 	// be read again.
 	Gap     time.Duration
 	Recheck time.Duration
+	// History is the time not read yet of what somebody asked for below the floor.
+	History time.Duration
 	// Upper is the newest record read (ms since the epoch), 0 for none; LiveAt
 	// when the live edge was last read to its end (wall clock, ms), 0 for never.
 	Upper  int64

@@ -138,7 +138,8 @@ func (c *Collector) goDown(ctx context.Context, w *walk, soft time.Time) error {
 			c.p.LookUpper = c.p.Upper
 		}
 	}
-	if owed, ok := c.owed(); !w.live && c.p.GapMissingSince != 0 && !c.summary.Suspicious && (!ok || done && w.top == c.p.GapMissingAt || owed.To-1 < c.p.GapMissingAt) {
+	c.foundAgain(w, done)
+	if owed, ok := c.owed(); !w.live && !c.past && c.p.GapMissingSince != 0 && !c.summary.Suspicious && (!ok || done && w.top == c.p.GapMissingAt || owed.To-1 < c.p.GapMissingAt) {
 		c.p.GapMissingSince, c.p.GapMissingAt = 0, 0
 	}
 	if w.live && !done && w.look != audit.Forever && w.pivot <= w.look {
@@ -226,9 +227,14 @@ func (w *walk) missing() bool {
 	c := w.c
 	now := c.o.Now().UnixMilli()
 	since := &c.p.MissingSince
-	if !w.live {
-		since = &c.p.GapMissingSince
-		if *since == 0 {
+	switch {
+	case w.live:
+	case c.past:
+		if since = &c.p.Past.MissingSince; *since == 0 {
+			c.p.Past.MissingAt = w.top
+		}
+	default:
+		if since = &c.p.GapMissingSince; *since == 0 {
 			c.p.GapMissingAt = w.top
 		}
 	}

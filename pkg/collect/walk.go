@@ -252,7 +252,7 @@ func (w *walk) take(v view, low int64, end bool) error {
 	if !end {
 		from = low + 1
 	}
-	wanted := v.from(max(from, w.lo))
+	wanted := w.wanted(v.from(max(from, w.lo)))
 	out, goneOnes, err := w.c.sift(wanted)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 
 	"atlassian_audit_records/pkg/audit"
 
@@ -188,7 +189,7 @@ func (s *Store) Published() error {
 		if err != nil {
 			return s.damage("records seen", err)
 		}
-		dropped, err := forget(tx.Bucket(bucketSeen), below)
+		dropped, err := forget(tx, audit.Interval{From: math.MinInt64, To: below})
 		return errors.Join(err, putChunks(meta, n-uint64(dropped)))
 	})
 }

@@ -171,17 +171,22 @@ func remember(b *bolt.Bucket, emitted []audit.Seen) (added int, err error) {
 	return added, nil
 }
 
-// forget drops the chunks that lie wholly below ms and answers how many these
+// forget drops the chunks that lie wholly in the span and answers how many these
 // were. Records without a date are in a chunk of their own and stay.
-func forget(b *bolt.Bucket, ms int64) (dropped int, err error) {
-	end := chunkKey(chunkOf(ms))
+func forget(tx *bolt.Tx, span audit.Interval) (dropped int, err error) {
+	b := tx.Bucket(bucketSeen) // another one than before, where it was refilled
+	first := chunkOf(span.From)
+	if first<<chunkBits < span.From {
+		first++
+	}
+	begin, end := chunkKey(first), chunkKey(chunkOf(span.To))
 	undated := chunkKey(chunkOf(audit.UndatedMillis))
 	var drop [][]byte
 	c := b.Cursor()
 	k, v := c.First()
 	var keep []keyed
 	for ; k != nil && bytes.Compare(k, end) < 0; k, v = c.Next() {
-		if bytes.Equal(k, undated) {
+		if bytes.Equal(k, undated) || bytes.Compare(k, begin) < 0 {
 			keep = append(keep, keyed{slices.Clone(k), slices.Clone(v)})
 		} else {
 			drop = append(drop, k)
@@ -190,8 +195,8 @@ func forget(b *bolt.Bucket, ms int64) (dropped int, err error) {
 	for ; k != nil && len(keep) < len(drop); k, v = c.Next() {
 		keep = append(keep, keyed{slices.Clone(k), slices.Clone(v)})
 	}
-	if k == nil && len(drop) > 0 {
-		return len(drop), refill(b.Tx(), keep)
+	if k == nil && len(drop) > 0 && len(keep) <= len(drop) {
+		return len(drop), refill(tx, keep)
 	}
 	for i := range drop {
 		drop[i] = slices.Clone(drop[i]) // the map's memory changes hands as soon as one goes

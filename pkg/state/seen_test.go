@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,10 +39,12 @@ func (m model) next(ms int64) (next int64, ok bool) {
 	return next, ok
 }
 
-// forget keeps what shares its 16 seconds with ms, as the store is free to.
-func (m model) forget(ms int64) model {
+// forget keeps what shares its 16 seconds with something outside of the spans, as the
+// store is free to.
+func (m model) forget(spans audit.Set) model {
 	return slices.DeleteFunc(slices.Clone(m), func(e audit.Seen) bool {
-		return e.Millis != audit.UndatedMillis && e.Millis>>14 < ms>>14
+		chunk := audit.Interval{From: e.Millis >> 14 << 14, To: e.Millis>>14<<14 + 1<<14}
+		return e.Millis != audit.UndatedMillis && len(spans.Gaps(chunk)) == 0
 	})
 }
 
@@ -88,17 +91,19 @@ func TestRecordsSeenAreThoseOfAModel(t *testing.T) {
 				r.Fatal(err)
 			}
 			m = append(m, c.Emitted...)
-			if c.Forget != 0 {
-				m = m.forget(c.Forget)
-			}
+			m = m.forget(c.Forgets())
 		}
 		r.Repeat(map[string]func(*rapid.T){
 			"commit": func(r *rapid.T) {
 				commit(audit.Change{Emitted: rapid.SliceOfN(someSeen(), 0, 30).Draw(r, "emitted")})
 			},
 			"commit and forget": func(r *rapid.T) {
-				ms := someMillis().Filter(func(ms int64) bool { return ms != 0 }).Draw(r, "forget")
-				commit(audit.Change{Emitted: rapid.SliceOfN(someSeen(), 0, 3).Draw(r, "emitted"), Forget: ms})
+				var spans audit.Set
+				for range rapid.IntRange(1, 2).Draw(r, "spans") {
+					from := rapid.OneOf(rapid.Just(int64(math.MinInt64)), someMillis()).Draw(r, "from")
+					spans = spans.Add(audit.Interval{From: from, To: someMillis().Draw(r, "to")})
+				}
+				commit(audit.Change{Emitted: rapid.SliceOfN(someSeen(), 0, 3).Draw(r, "emitted"), Drop: spans})
 			},
 			"open again": func(r *rapid.T) {
 				if err := s.Close(); err != nil {

@@ -328,10 +328,15 @@ func (s *Store) Commit(c audit.Change) error {
 			}
 		}
 		// What is shared forgets when it is shared.
-		if c.Forget != 0 && !shared {
-			if dropped, err = forget(seen, c.Forget); err != nil {
+		for _, span := range c.Forgets() {
+			if shared {
+				break
+			}
+			n, err := forget(tx, span)
+			if err != nil {
 				return err
 			}
+			dropped += n
 		}
 		if c.Batch != nil {
 			if s.packed, err = putBatch(meta, *c.Batch, s.packed); err != nil {
