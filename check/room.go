@@ -51,14 +51,9 @@ func (r *run) pause() {
 	r.sender.Metric(MetricSpoolSize, "", float64(u.Spooled+u.Delivered))
 	held := u.Spooled
 	if held >= r.config.SpoolMaxSize { // what is delivered of files that stay does not count
-		held = 0
-		for _, p := range places {
-			n, err := p.Held(spool.OS{}, r.registry.offsets)
-			if err != nil {
-				r.fail(err)
-				return
-			}
-			held += n
+		if held, err = r.held(places); err != nil {
+			r.fail(err)
+			return
 		}
 	}
 	r.room = room{begun: u.Spooled, left: r.config.SpoolMaxSize - held}
@@ -70,6 +65,18 @@ func (r *run) pause() {
 	case r.room.left <= 0:
 		r.full(r.spoolText(held))
 	}
+}
+
+// held is what the files of the places hold and the Agent has not delivered.
+func (r *run) held(places []spool.Folders) (n int64, err error) {
+	for _, p := range places {
+		one, err := p.Held(spool.OS{}, r.registry.offsets)
+		if err != nil {
+			return 0, err
+		}
+		n += one
+	}
+	return n, nil
 }
 
 // makeRoom removes delivered files where the spool or the disk is full.

@@ -43,6 +43,8 @@ type run struct {
 	room     room
 	// shared is what the run has to do with other machines.
 	shared sharing
+	// backfill is true where this is a step of a backfill.
+	backfill bool
 }
 
 // collect does the run's work for all products, until soft.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"atlassian_audit_records/pkg/audit"
@@ -86,6 +87,8 @@ type ProductStatus struct {
 	// missing in between, and below it as far as it is wanted, newest first.
 	Covered *Span  `json:"covered"`
 	Gaps    []Span `json:"gaps"`
+	// History is what a backfill was asked for and has not read yet, newest first.
+	History []Span `json:"history,omitempty"`
 	// Newest is the time of the newest record read.
 	Newest *time.Time `json:"newest_record"`
 	// LagSeconds is the time since the records were last read up to the present.
@@ -336,7 +339,7 @@ func (s *ProductStatus) place(p audit.Position, now time.Time) {
 	if p.UpperSet {
 		newest := moment(p.Upper)
 		s.Newest = &newest
-		if from, ok := p.Covered.Min(); ok {
+		if from, ok := coveredFrom(p); ok {
 			top, _ := p.Covered.Last()
 			s.Covered = &Span{moment(from), moment(top.To - 1)}
 		}
@@ -345,6 +348,9 @@ func (s *ProductStatus) place(p audit.Position, now time.Time) {
 			s.Gaps = append(s.Gaps, Span{moment(gaps[i].From), moment(gaps[i].To - 1)})
 		}
 	}
+	for _, iv := range slices.Backward(p.History()) {
+		s.History = append(s.History, Span{moment(iv.From), moment(iv.To - 1)})
+	}
 	if at := p.Present(); at != 0 {
 		lag := max(0, now.Sub(time.UnixMilli(at)).Seconds())
 		s.LagSeconds = &lag
@@ -352,6 +358,17 @@ func (s *ProductStatus) place(p audit.Position, now time.Time) {
 	if until := time.UnixMilli(p.WaitUntil); now.Before(until) && until.Sub(now) <= maxWait {
 		s.Wait = &Wait{until.UTC(), p.WaitReason}
 	}
+}
+
+// coveredFrom is from when on everything was read but for the gaps: where a backfill
+// read on below the floor, from its lower end on.
+func coveredFrom(p audit.Position) (int64, bool) {
+	for _, iv := range p.Covered {
+		if iv.To >= p.Floor {
+			return iv.From, true
+		}
+	}
+	return 0, false
 }
 
 // toDo says what a person must do.

@@ -88,9 +88,11 @@ func (s *site) endpoint(c *Config, p audit.Product, cloudID string, before audit
 // off, which is all there is to say where no other came.
 type source struct {
 	endpoint
-	good   int
-	failed error
-	first  func()
+	good int
+	// records is how many the good answers held.
+	records int
+	failed  error
+	first   func()
 	// room is asked before each question.
 	room func() error
 }
@@ -109,16 +111,24 @@ func (s *source) Page(ctx context.Context, q audit.Query) (audit.Page, error) {
 	if s.failed = err; err != nil {
 		return page, err
 	}
+	s.records += len(page.Records)
 	if s.good++; s.good == 1 {
 		s.first()
 	}
 	return page, nil
 }
 
+// backfillWait is how long a run waits for the step of a backfill that is under way.
+const backfillWait = 5 * time.Second
+
 // openStates opens what is remembered of each product.
 func (r *run) openStates() {
 	for _, s := range r.streams {
 		store, notice, err := state.Open(s.files, state.Options{Now: r.options.Now})
+		if errors.Is(err, state.ErrBusy) && !r.backfill && state.Backfilling(s.files) {
+			budget, _ := Budget(r.config)
+			store, notice, err = state.Open(s.files, state.Options{Now: r.options.Now, Lock: min(backfillWait, budget/2)})
+		}
 		if errors.Is(err, state.ErrBusy) {
 			s.busy = true
 			r.report.Log("info", fmt.Sprintf("%s of %s: another run is in progress, this one leaves it alone", s.product, r.config.Name()))
@@ -170,9 +180,11 @@ func waiting(until time.Time, reason string) string {
 // that may be asked about, nothing is sent.
 func (r *run) openCollectors(ctx context.Context) {
 	var err error
-	if r.site, err = newSite(r.config, r.options, r.folders.base); err != nil {
-		r.fail(err)
-		return
+	if r.site == nil {
+		if r.site, err = newSite(r.config, r.options, r.folders.base); err != nil {
+			r.fail(err)
+			return
+		}
 	}
 	var lookup error
 	for _, s := range r.streams {

@@ -35,6 +35,7 @@ func commands() []func(stdio) *cobra.Command {
 		newCheckCommand,
 		newRunCommand,
 		newStatusCommand,
+		newBackfillCommand,
 		newReplayCommand,
 		newValidateCommand,
 		newSetupCommand,

@@ -161,6 +161,9 @@ func productRows(p check.ProductStatus, now time.Time) [][2]string {
 		add("covered", "%s to %s", stamp(p.Covered.From), stamp(p.Covered.To))
 		add("open gaps", "%s", gapsText(p.Gaps))
 	}
+	if len(p.History) > 0 {
+		add("history", "left to be read by `%s backfill`: %s", program, gapsText(p.History))
+	}
 	if p.Newest != nil {
 		add("newest record", "%s (%s ago)", stamp(*p.Newest), spanText(now.Sub(*p.Newest)))
 	} else if p.Source != "none" {

@@ -86,6 +86,7 @@ type Client struct {
 	cloudID string
 	skew    time.Duration
 	skewed  bool
+	quota   Quota
 }
 
 // New is a client for one site. It sends nothing.

@@ -141,6 +141,9 @@ func (c *Client) attempt(ctx context.Context, q question) (answer, *Error) {
 		return answer{}, c.interrupted(ctx, q)
 	}
 	failure := c.judge(ctx, q, resp, a.date, body, err)
+	if failure == nil {
+		c.noteQuota(resp.Header, a.date)
+	}
 	if failure != nil && !failure.Until.IsZero() && q.waited != nil {
 		q.waited()
 	}

@@ -115,6 +115,9 @@ type Past struct {
 	Known int64 `json:"known,omitempty"`
 	Mark  int64 `json:"mark,omitempty"`
 	Count int   `json:"count,omitempty"`
+	// Stride is the length in milliseconds of the parts in which a log that is read
+	// upwards is read; 0 is a day.
+	Stride int64 `json:"stride,omitempty"`
 	// MissingSince and MissingAt are GapMissingSince and GapMissingAt of the history.
 	MissingSince int64 `json:"missing_since,omitempty"`
 	MissingAt    int64 `json:"missing_at,omitempty"`

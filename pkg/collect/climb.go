@@ -166,6 +166,10 @@ func (c *Collector) climb(ctx context.Context, soft time.Time, iv audit.Interval
 		c.p.Slice = max(sliver, iv.Length()/2)
 	case whole && quick:
 		c.p.Slice = min(century, 2*length)
+	case c.past && cut:
+		c.stride = max(day, c.stride/2)
+	case c.past && w.pages <= 1:
+		c.stride = min(30*day, 2*c.stride)
 	case !again && w.pages <= 1:
 		c.stride *= 2
 	}

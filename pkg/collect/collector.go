@@ -226,7 +226,7 @@ func complete(p audit.Position, iv audit.Interval, cut int64, isCut bool) audit.
 // that matters.
 func same(a, b audit.Position) bool {
 	lists := slices.Equal(a.Asked, b.Asked) && slices.Equal(a.Covered, b.Covered) && slices.Equal(a.Recheck, b.Recheck) && slices.Equal(a.Cuts, b.Cuts) &&
-		slices.Equal(a.Wanted, b.Wanted) && a.Past.MissingSince == b.Past.MissingSince
+		slices.Equal(a.Wanted, b.Wanted) && a.Past.MissingSince == b.Past.MissingSince && a.Past.Stride == b.Past.Stride
 	// LiveAt is kept to within five minutes, so that an idle run writes nothing.
 	fresh := b.LiveAt-a.LiveAt < 5*time.Minute.Milliseconds() && b.LiveAt >= a.LiveAt
 	return lists && fresh && a.Floor == b.Floor && a.FloorSet == b.FloorSet && a.Upper == b.Upper && a.UpperSet == b.UpperSet &&

@@ -131,7 +131,7 @@ type outcome struct {
 	waited, more bool
 	// reached remembers what is known of the way to the site.
 	reached func()
-	notice       string
+	notice  string
 }
 
 // complete tells that nothing was left to do.

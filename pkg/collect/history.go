@@ -73,12 +73,14 @@ func (c *Collector) History(ctx context.Context, soft time.Time) (more bool, err
 // down reads the newest part of a gap in a history.
 func (c *Collector) down(ctx context.Context, soft time.Time, iv audit.Interval) (err error) {
 	if c.o.cursors() {
+		c.stride = max(day, c.p.Past.Stride)
 		for next := true; next && err == nil; {
 			next, err = c.climb(ctx, soft, iv, false)
 			if iv, _ = c.p.History().Last(); iv.Empty() {
 				break
 			}
 		}
+		c.p.Past.Stride = c.stride
 		return together(c.unless(ctx, soft, err), c.Save())
 	}
 	w := &walk{c: c, over: c.after(soft), lo: iv.From, pivot: iv.To - 1, top: iv.To - 1, widen: true}
@@ -105,7 +107,7 @@ func (c *Collector) descend(top int64) error {
 	switch {
 	case past.Known == 0 || top > past.At || len(c.p.Covered.Gaps(audit.Interval{From: top, To: past.At})) > 0:
 		// Another place: what is remembered there nobody knows.
-		past = audit.Past{Known: top, Mark: top, MissingSince: past.MissingSince, MissingAt: past.MissingAt}
+		past = audit.Past{Known: top, Mark: top, Stride: past.Stride, MissingSince: past.MissingSince, MissingAt: past.MissingAt}
 	case past.Count >= c.o.Remembered:
 		drop = audit.Interval{From: past.Mark, To: past.Known}
 		past.Known, past.Mark, past.Count = past.Mark, top, 0

@@ -149,3 +149,27 @@ func takeLock(path string, wait time.Duration) (*os.File, error) {
 		time.Sleep(lockStep) //nolint:forbidigo // nothing tells when another process unlocks a file
 	}
 }
+
+// LockBackfill takes the lock that a backfill of the stream holds as long as it
+// goes on, beside the state's own, which it takes for each step. Closing the
+// answer gives it back. ErrBusy says that another backfill holds it.
+func LockBackfill(f Files) (io.Closer, error) {
+	lock, err := takeLock(backfillLock(f), defaultLock)
+	if err != nil {
+		return nil, fmt.Errorf("lock the backfill of %s: %w", f.State, err)
+	}
+	return lock, nil
+}
+
+// Backfilling reports whether a backfill of the stream is going on.
+func Backfilling(f Files) bool {
+	lock, err := os.OpenFile(backfillLock(f), os.O_RDWR, 0)
+	if err != nil {
+		return false // there never was one, or it is nobody's that we could wait for
+	}
+	ok, err := tryLock(lock)
+	_ = lock.Close() // nothing was written to it
+	return err == nil && !ok
+}
+
+func backfillLock(f Files) string { return f.State + ".backfill.lock" }
