@@ -16,6 +16,9 @@ import (
 // is left to the check.
 const stuckSteps = 3
 
+// senseless is how many answers in a row may make no sense, about an hour of them.
+const senseless = 18
+
 // step opens the state as a run does, reads a page or a little more, and closes it.
 func (b *backfill) step(ctx context.Context, j *job) {
 	rec := &Recorder{}
@@ -188,8 +191,10 @@ func (j *job) after(s *stream, now time.Time) {
 		pause(busyPause, "a run of the check is in progress")
 	case s.err != nil && diskFull(s.err):
 		pause(fullPause, redact(sentenceOf(s.err), j.secrets))
-	case s.err != nil && errors.As(s.err, &answer) && answer.Temporary():
-		j.again(s.err, now)
+	case s.err != nil && errors.As(s.err, &answer) && answer.Temporary(),
+		// An answer that makes no sense, such as a page that comes twice.
+		s.err != nil && answer == nil && s.source != nil && s.source.good > 0 && j.failures < senseless:
+		j.again(redact(sentenceOf(s.err), j.secrets), now)
 	case s.err != nil:
 		j.fail(s.err)
 	case s.paused:
@@ -197,7 +202,7 @@ func (j *job) after(s *stream, now time.Time) {
 	case s.idle != "":
 		pause(waitLeft(s, now), s.idle)
 	case s.cut:
-		j.again(errors.New("Atlassian did not answer in time"), now)
+		j.again("Atlassian did not answer in time", now)
 	case s.summary().Suspicious:
 		pause(doubtPause, "an answer lacked records that are known, so it is not believed, and asked for again")
 	case j.began && !j.live && s.collector != nil && len(s.collector.Position().History()) == 0:
@@ -212,11 +217,11 @@ func (j *job) after(s *stream, now time.Time) {
 }
 
 // again tries once more after a pause.
-func (j *job) again(err error, now time.Time) {
+func (j *job) again(why string, now time.Time) {
 	wait := min(retryFirst<<min(j.failures, 10), retryLast)
 	j.failures++
 	j.next = now.Add(wait)
-	j.progress.Why = redact(sentenceOf(err), j.secrets) + "; asked again in " + wait.String()
+	j.progress.Why = why + "; asked again in " + wait.String()
 }
 
 // waitLeft is how long Atlassian is still to be left alone.

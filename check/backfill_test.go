@@ -294,6 +294,10 @@ func TestABackfillAndItsTroubles(t *testing.T) {
 			f := s.Fault(atlassiantest.Fault{After: 4, Action: atlassiantest.EmptyList()})
 			time.AfterFunc(10*time.Minute, f.Disarm)
 		}, said: "so it is not believed"},
+		"the same page comes twice for a while": {arm: func(s *atlassiantest.Server) {
+			f := s.Fault(atlassiantest.Fault{After: 4, Action: atlassiantest.RepeatPage()})
+			time.AfterFunc(10*time.Minute, f.Disarm)
+		}},
 		"one product is refused": {arm: func(s *atlassiantest.Server) {
 			s.Fault(atlassiantest.Fault{Product: atlassiantest.Jira, After: 3, Action: atlassiantest.ServerError(403)})
 		}, failed: map[audit.Product]string{audit.Jira: "403"}},
