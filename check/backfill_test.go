@@ -353,6 +353,21 @@ func TestTwoBackfillsOfOneStream(t *testing.T) {
 	})
 }
 
+func TestABackfillOfASiteThatMachinesShare(t *testing.T) {
+	t.Parallel()
+	pastWorld(t, classicAuth, func(t *testing.T, w *world, c *Config) {
+		c.Shared = &Shared{}
+		for _, r := range Backfill(t.Context(), targetsOf(c), month(time.Now()), w.options) {
+			if r.Done || !strings.Contains(told(r), "where several machines share a site") {
+				t.Errorf("%+v: %q", r, told(r))
+			}
+		}
+		if n := len(w.requests()); n != 0 {
+			t.Errorf("%d requests were made", n)
+		}
+	})
+}
+
 // TestARunWaitsForTheStepOfABackfill: another run is no reason to wait.
 func TestARunWaitsForTheStepOfABackfill(t *testing.T) {
 	t.Parallel()

@@ -103,7 +103,11 @@ func TestRecordsSeenAreThoseOfAModel(t *testing.T) {
 					from := rapid.OneOf(rapid.Just(int64(math.MinInt64)), someMillis()).Draw(r, "from")
 					spans = spans.Add(audit.Interval{From: from, To: someMillis().Draw(r, "to")})
 				}
-				commit(audit.Change{Emitted: rapid.SliceOfN(someSeen(), 0, 3).Draw(r, "emitted"), Drop: spans})
+				c := audit.Change{Emitted: rapid.SliceOfN(someSeen(), 0, 3).Draw(r, "emitted"), Drop: spans}
+				if rapid.Bool().Draw(r, "below") {
+					c.Drop, c.Keep, c.Forget = nil, spans, someMillis().Draw(r, "forget")
+				}
+				commit(c)
 			},
 			"open again": func(r *rapid.T) {
 				if err := s.Close(); err != nil {
