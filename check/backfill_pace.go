@@ -16,6 +16,9 @@ const (
 	BackfillPerMinute    = 60
 	BackfillDataCenter   = 30
 	BackfillOrganization = 24
+	// organizationMost is what the client keeps to there; to ask for more would only
+	// make a step wait while it holds the state.
+	organizationMost = 48
 	// BackfillPoints is half of the smallest hourly quota of points, which counts for
 	// apps with consents (auth.type: oauth) alone (documented).
 	BackfillPoints = 32_500
@@ -43,6 +46,8 @@ type pace struct {
 // newPace is the pace of an instance; 0 is the default, below 0 is none.
 func newPace(c *Config, perMinute, points int) *pace {
 	switch {
+	case c.Organization != "" && (perMinute < 0 || perMinute > organizationMost):
+		perMinute = organizationMost
 	case perMinute != 0 || c.AuditLogPath != "":
 	case c.Organization != "":
 		perMinute = BackfillOrganization

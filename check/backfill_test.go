@@ -175,15 +175,22 @@ func TestPointsArePaidForWhereTheyCount(t *testing.T) {
 			auth              string
 			perMinute, points int
 			want              time.Duration
+			organization      bool
 		}{
-			"a consent pays for records":             {oauthAuth, 0, 0, time.Duration(1001) * time.Hour / BackfillPoints},
-			"it may be told another budget":          {oauthAuth, 0, 65_000, time.Duration(1001) * time.Hour / 65_000},
-			"or none":                                {oauthAuth, 0, -1, time.Second},
-			"a token pays for requests alone":        {classicAuth, 0, 0, time.Second},
-			"and may be told another pace":           {classicAuth, 10, 0, 6 * time.Second},
-			"a token may have a budget all the same": {classicAuth, -1, 3600, 1001 * time.Second},
+			"a consent pays for records":             {oauthAuth, 0, 0, time.Duration(1001) * time.Hour / BackfillPoints, false},
+			"it may be told another budget":          {oauthAuth, 0, 65_000, time.Duration(1001) * time.Hour / 65_000, false},
+			"or none":                                {oauthAuth, 0, -1, time.Second, false},
+			"a token pays for requests alone":        {classicAuth, 0, 0, time.Second, false},
+			"and may be told another pace":           {classicAuth, 10, 0, 6 * time.Second, false},
+			"a token may have a budget all the same": {classicAuth, -1, 3600, 1001 * time.Second, false},
+			"an organisation has a pace of its own":  {classicAuth, 0, 0, time.Minute / BackfillOrganization, true},
+			"which cannot be more than is allowed":   {classicAuth, -1, 0, time.Minute / 48, true},
 		} {
-			p := newPace(w.config(row.auth), row.perMinute, row.points)
+			c := w.config(row.auth)
+			if row.organization {
+				c.Organization = organizationID
+			}
+			p := newPace(c, row.perMinute, row.points)
 			now := time.Now()
 			p.paid(now, now, 1, 1000, atlassian.Quota{})
 			if got := p.next.Sub(now); got != row.want {
