@@ -447,6 +447,7 @@ func TestWhatIsSpooledAgain(t *testing.T) {
 		"a line of somebody else":                       {"theirs\n", 0, "theirs\n", 2},
 		"an empty line":                                 {"\n\n", 0, "", 2},
 		"a whole line that lacks its end":               {strings.TrimSuffix(line(500), "\n"), 0, `"late":true`, 2},
+		"a line of ours that is read in several parts":  {line(700 << 10), 0, strings.Repeat("x", 699<<10), 2},
 		"a line that is longer than any of ours may be": {long + "\n", 0, "", 2},
 	} {
 		each(t, name, func(t *testing.T, d *depot) {
@@ -557,5 +558,88 @@ func TestStandingAfterAStep(t *testing.T) {
 	got, err := tr.Standing()
 	if err != nil || got.TakenOut != 0 || got.Files != 1 || got.Bytes <= 0 {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestLeftIsWhatWasBegunAndWrittenLongAgo: a file that is still appended to is
+// not left, nor is one that was begun just now, whatever its last write says.
+func TestLeftIsWhatWasBegunAndWrittenLongAgo(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		written time.Duration // after since
+		begun   time.Duration
+		left    int
+	}{
+		"begun and written before":           {-time.Hour, -2 * time.Hour, 1},
+		"begun before, and written since":    {time.Hour, -2 * time.Hour, 0},
+		"begun since, by a clock that jumps": {-time.Hour, 2 * time.Hour, 0},
+		"begun and written since":            {2 * time.Hour, time.Hour, 0},
+	} {
+		each(t, name, func(t *testing.T, d *depot) {
+			since := d.now
+			d.now = since.Add(row.begun)
+			d.write(0)
+			if err := d.fs.Chtimes(places.Spool+"/"+d.file, since.Add(row.written)); err != nil {
+				t.Fatal(err)
+			}
+			if left, err := places.Left(d.fs, since); err != nil || len(left) != row.left {
+				t.Errorf("left are %v (%v), want %d", left, err, row.left)
+			}
+		})
+	}
+}
+
+// TestNothingIsSpooledAgainWhereNothingIsLeft: what was acknowledged while the
+// file was out of the way leaves no empty file behind.
+func TestNothingIsSpooledAgainWhereNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	for name, junk := range map[string]string{"nothing but what a power failure left": "\x00\x00\x00", "nothing at all": ""} {
+		each(t, name, func(t *testing.T, d *depot) {
+			d.agent.Down = true
+			d.write(17*time.Hour, 17*time.Hour)
+			path, end := places.Spool+"/"+d.file, d.end
+			data, _ := d.fs.ReadFile(path)
+			d.fs.WriteFile(path, append(slices.Clone(data), junk...))
+			d.file = ""
+			d.runs(1)
+			d.now = d.now.Add(31 * time.Minute)
+			d.runs(1)
+			d.agent.Memory[path] = spool.Offset{Bytes: end}
+			d.agent.Flush()
+			d.now = d.now.Add(2 * time.Minute)
+			d.runs(1)
+			if d.did.TakenOut != 1 || d.did.Renewed != 1 || d.did.Late != 0 {
+				t.Errorf("it did %+v", d.did)
+			}
+			if got := d.in(places.Spool); len(got) != 0 {
+				t.Errorf("in the spool: %v", got)
+			}
+			if len(d.in(places.Late)) != 0 || len(d.in(places.Delivered)) != 1 {
+				t.Errorf("taken out %v, delivered %v", d.in(places.Late), d.in(places.Delivered))
+			}
+		})
+	}
+}
+
+// TestAnIdleRunWritesNothing: what is remembered is written where it changed.
+func TestAnIdleRunWritesNothing(t *testing.T) {
+	t.Parallel()
+	d := newDepot(t)
+	d.write(0)
+	d.agent.Work()
+	d.runs(3)
+	notes, _ := d.fs.ReadFile(base + "/state/notes.json")
+	made := d.fs.Count("Create")
+	d.runs(5)
+	if n := d.fs.Count("Create") - made; n != 0 {
+		t.Errorf("%d files were made by runs that had nothing to do", n)
+	}
+	if got, _ := d.fs.ReadFile(base + "/state/notes.json"); string(got) != string(notes) {
+		t.Errorf("the notes became %s, and were %s", got, notes)
+	}
+	d.write(0)
+	d.runs(1)
+	if got, _ := d.fs.ReadFile(base + "/state/notes.json"); string(got) == string(notes) {
+		t.Errorf("the notes are still %s", got)
 	}
 }

@@ -165,8 +165,8 @@ func dial(path string, dials map[string]int) ([]byte, error) {
 			}
 			c.Replace(x)
 		case *ast.IncDecStmt:
-			if c.Name() == "Post" {
-				return true // there only a simple statement may stand
+			if c.Index() < 0 {
+				return true // the head of a for or an if takes simple statements alone
 			}
 			op := dialed[n.Tok][0]
 			c.Replace(&ast.IfStmt{
