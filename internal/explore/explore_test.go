@@ -98,3 +98,21 @@ func TestALifeIsTheSameEachTime(t *testing.T) {
 		}
 	}
 }
+
+// TestSeedsThatFoundABug lets the worlds live again in which the law was broken
+// once. What happens in them changes with the program; each bug has a test of its
+// own beside, which does not.
+func TestSeedsThatFoundABug(t *testing.T) {
+	t.Parallel()
+	for name, seed := range map[string]uint64{
+		"a sync failed, nothing could tell the next run, and the power failed":  9,
+		"the power failed in the first line of a file, which was nobody's then": 26,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := inBubble(t, seed, usualSteps); err != nil {
+				t.Errorf("%s\n%v", command(seed, usualSteps), err)
+			}
+		})
+	}
+}

@@ -370,11 +370,15 @@ func (w *world) minute() (outcome, error) {
 	return p.out, nil
 }
 
+// patience is how many runs it may take until nothing is left to do: where known
+// records were purged, each span that showed them waits for an hour.
+const patience = 2000
+
 // settle lets runs follow each other until one has nothing left to do.
 func (w *world) settle() error {
 	var out outcome
 	var err error
-	for range 400 {
+	for range patience {
 		out, err = w.minute()
 		var f *finding
 		switch {
@@ -384,5 +388,5 @@ func (w *world) settle() error {
 			return w.law.check()
 		}
 	}
-	return fmt.Errorf("nothing is complete after 400 runs: %+v, the last error: %w", out, err)
+	return fmt.Errorf("nothing is complete after %d runs: %+v, the last error: %w", patience, out, err)
 }
