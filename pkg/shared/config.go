@@ -57,7 +57,7 @@ func (c Config) Etcd() (e Etcd, err error) {
 			name, port = strings.Trim(host, "[]"), "2379"
 		}
 		n, err := strconv.Atoi(port)
-		if name == "" || err != nil || n < 1 || n > 65535 || strings.ContainsAny(name, " \t\r\n%") {
+		if err != nil || n < 1 || n > 65535 || net.ParseIP(name) == nil && strings.Trim(strings.ToLower(name), hostLetters) != "" || name == "" {
 			return e, errors.New("must name its hosts like etcd://etcd-1.example.com:2379,etcd-2.example.com:2379/prefix")
 		}
 		e.Endpoints = append(e.Endpoints, net.JoinHostPort(strings.ToLower(name), port))
@@ -73,6 +73,9 @@ func (c Config) Etcd() (e Etcd, err error) {
 	}
 	return e, nil
 }
+
+// hostLetters are those of the names of hosts.
+const hostLetters = "abcdefghijklmnopqrstuvwxyz0123456789.-_"
 
 func isLoopback(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {

@@ -7,4 +7,6 @@ var (
 	Seal        = seal
 	EncodePiece = encodePiece
 	DecodePiece = decodePiece
+	EncodeHead  = encodeHead
+	DecodeHead  = decodeHead
 )

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -322,6 +323,48 @@ func FuzzPiece(f *testing.F) {
 		back, err := shared.DecodePiece("k", again)
 		if err != nil || n != len(seen) || !slices.Equal(seen, back) {
 			t.Errorf("%v became %v, %v", seen, back, err)
+		}
+	})
+}
+
+func FuzzHead(f *testing.F) {
+	f.Add([]byte(`{"version":1,"id":"a","position":{"floor":1},"pieces":[{"n":1,"size":9,"newest":5}]}`))
+	f.Add([]byte(`{"version":2}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		h, err := shared.DecodeHead("k", fmt.Appendf(nil, "%08x %s\n", shared.Sum("k", body), body))
+		if err != nil {
+			if kind := shared.KindOf(err); kind != shared.Damaged && kind != shared.Newer {
+				t.Errorf("%v is of kind %q", err, kind)
+			}
+			return
+		}
+		again, err := shared.EncodeHead("k", h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := shared.DecodeHead("k", again)
+		if err != nil {
+			t.Fatalf("what was written of %+v cannot be read: %v", h, err)
+		}
+		if third, err := shared.EncodeHead("k", back); err != nil || !bytes.Equal(again, third) {
+			t.Errorf("%s became %s, %v", again, third, err)
+		}
+	})
+}
+
+func FuzzEtcdURL(f *testing.F) {
+	f.Add("etcd://etcd-1.example.com:2379,[::1]/a/b")
+	f.Add("etcd://user:secret@h")
+	f.Fuzz(func(t *testing.T, url string) {
+		c := shared.Config{URL: url}
+		_ = c.Name()
+		e, err := c.Etcd()
+		if err != nil {
+			return
+		}
+		again, err := shared.Config{URL: "etcd://" + strings.Join(e.Endpoints, ",") + e.Prefix}.Etcd()
+		if err != nil || !cmp.Equal(e, again) {
+			t.Errorf("%q is %+v, and that is %+v, %v", url, e, again, err)
 		}
 	})
 }

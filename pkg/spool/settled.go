@@ -75,7 +75,7 @@ func (t *Tracker) settledTo(name string, offset int64, whole bool) (bool, error)
 		return false, err
 	}
 	for _, e := range gone {
-		if e.name == name && (e.givenUp > 0 || e.upto >= min(offset, e.size)) {
+		if e.name == name && e.upto >= min(offset, e.size) { // what was given up counts, too
 			return true, nil
 		}
 	}

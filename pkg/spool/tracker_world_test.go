@@ -41,6 +41,8 @@ type depot struct {
 	end   int64
 	since int64
 	ids   []string
+	// settle is how long an offset must have stood, where the stream is shared.
+	settle time.Duration
 	// noAgent is what the check would say where the registry is missing.
 	noAgent bool
 	did     spool.Outcome
@@ -90,7 +92,7 @@ func (d *depot) write(ages ...time.Duration) {
 func (d *depot) track() (*spool.Tracker, error) {
 	return spool.Track(d.fs, places, spool.TrackerOptions{
 		Now: func() time.Time { return d.now }, Owner: spool.Owner{Home: d.site, Product: audit.Jira},
-		Offsets: d.offsets(), NoAgent: d.noAgent, Notes: base + "/state/notes.json",
+		Offsets: d.offsets(), NoAgent: d.noAgent, Notes: base + "/state/notes.json", SettleAfter: d.settle,
 	})
 }
 

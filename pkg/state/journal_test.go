@@ -289,3 +289,15 @@ func TestTheJournalAddsUp(t *testing.T) {
 		}
 	})
 }
+
+func FuzzEntry(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x02{}"))
+	f.Add([]byte("\x00\x00\x00\x02{}\x00\x00\x00\x00\x00\x00\x00\x05\x01\x00\x00\x00\x00\x00\x00\x00\x07"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		key := entryKey(3)
+		e, err := decodeEntry(key, seal(key, body))
+		if err == nil && e.Number != 3 {
+			t.Errorf("%q is entry %d", body, e.Number)
+		}
+	})
+}
