@@ -42,6 +42,8 @@ func (b *backfill) step(ctx context.Context, j *job) {
 			}
 		}
 	}
+	// Were the state lost, what its copy does not know would be read once more.
+	r.copyNow = j.began && !j.live && s.collector != nil && len(s.collector.Position().History()) == 0
 	r.finish(s)
 	now := b.options.Now()
 	requests, records := 0, 0

@@ -360,6 +360,27 @@ func TestTwoBackfillsOfOneStream(t *testing.T) {
 	})
 }
 
+// TestABackfillThatIsDoneSurvivesItsState: the copy of the state that it makes at its end
+// knows what was read.
+func TestABackfillThatIsDoneSurvivesItsState(t *testing.T) {
+	t.Parallel()
+	pastWorld(t, classicAuth, func(t *testing.T, w *world, c *Config) {
+		w.runWell(c)
+		readWell(t, Backfill(t.Context(), targetsOf(c), month(time.Now()), w.options))
+		for _, p := range c.Products {
+			if err := os.Remove(foldersOf(c.RunPath, c.Name()).state(p).State); err != nil {
+				t.Fatal(err)
+			}
+		}
+		res := Backfill(t.Context(), targetsOf(c), month(time.Now()), w.options)
+		readWell(t, res)
+		if len(res[0].Notices) == 0 || !strings.Contains(res[0].Notices[0], "its copy of") {
+			t.Errorf("a state that was lost was not told: %+v", res[0])
+		}
+		w.wantSpooled(c.Products...)
+	})
+}
+
 func TestABackfillOfASiteThatMachinesShare(t *testing.T) {
 	t.Parallel()
 	pastWorld(t, classicAuth, func(t *testing.T, w *world, c *Config) {

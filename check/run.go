@@ -45,6 +45,8 @@ type run struct {
 	shared sharing
 	// backfill is true where this is a step of a backfill.
 	backfill bool
+	// copyNow keeps a copy of the state however old the last one is.
+	copyNow bool
 }
 
 // collect does the run's work for all products, until soft.
@@ -338,7 +340,7 @@ func (r *run) finish(s *stream) {
 func (r *run) copy(s *stream) error {
 	now := r.options.Now()
 	due, err := state.CopyDue(s.files, copyAge, now)
-	if err != nil || !due {
+	if err != nil || !due && !r.copyNow {
 		return err
 	}
 	if err := state.Mark(s.files, s.collector.Resume(), now); err != nil {
