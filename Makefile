@@ -8,6 +8,8 @@ SENDER    := cmd/atlassian-audit-records-run
 SHARED    := cmd/atlassian-audit-records-shared
 NATIVE    := adapters/native
 PACKAGES  := tools/packages
+KUBE      := tools/kubernetes
+APISERVER := bin/kube-apiserver
 LINTER    := bin/golangci-lint
 GREMLINS  := bin/gremlins
 MUTATION  := bin/mutation
@@ -54,6 +56,15 @@ test-go: # every Go test
 	tools/test.sh -run 'PagesThatComeFast|KilledBetween|AnyLife|EveryOperation' ./pkg/collect
 	cd $(SENDER) && $(CURDIR)/tools/test.sh ./...
 	go test -C $(SHARED) -timeout 20m ./... # the race detector would compile a whole etcd once more: `make race` does
+
+.PHONY: test-kubernetes
+test-kubernetes: $(APISERVER) # shared state on a real kube-apiserver; compiling that takes a quarter of an hour, once
+	KUBE_APISERVER=$(CURDIR)/$(APISERVER) go test -C $(SHARED) -count=1 -timeout 20m -run RealKubernetes ./...
+
+$(APISERVER): $(KUBE)/go.mod $(KUBE)/go.sum # from source, pinned in a module of its own
+	release=$$(go list -C $(KUBE) -m -f '{{.Version}}' k8s.io/kubernetes) && CGO_ENABLED=0 go build -C $(KUBE) -trimpath \
+		-ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$release" -o $(CURDIR)/$(APISERVER) k8s.io/kubernetes/cmd/kube-apiserver
+	touch $(APISERVER)
 
 test-models: # the assets in the models of Datadog's API client; compiling those takes minutes, once
 	go test -C internal/modeltest -count=1 ./... # the assets lie outside of its module, so its results must not be cached
@@ -167,7 +178,7 @@ $(GREMLINS) $(MUTATION) $(VULNCHECK): tools/go.mod tools/go.sum $(wildcard tools
 
 check: test test-models lint cross test-packages test-deploy demo explore # all that a change has to pass
 
-nightly: race conformance explore-mutants soak test-preview test-install test-reproducible fuzz properties cover vuln mutation # what is too long for every change
+nightly: race test-kubernetes conformance explore-mutants soak test-preview test-install test-reproducible fuzz properties cover vuln mutation # what is too long for every change
 
 conformance: # every row of the conformance suite for every kind of source, also for those that share most of their code
 	CONFORMANCE=all go test -timeout 60m ./pkg/collect

@@ -276,6 +276,14 @@ func badConfigs() []badConfig {
 			`invalid-state-etcd.yaml:2: init_config.state: must not hold a user name or password: they have options of their own, state_username and state_password`,
 			`invalid-state-etcd.yaml:2: init_config.state_password: is missing: state_username is of no use without it`,
 		}},
+		{"shared state in Kubernetes with options of etcd", "state-kubernetes.yaml", []string{
+			`invalid-state-kubernetes.yaml:2: init_config.state: must name a namespace and a name of small letters, digits and hyphens, like kubernetes://atlassian-audit-records/fleet`,
+			`invalid-state-kubernetes.yaml:3: init_config.state_password: is about etcd: what gets into Kubernetes stands in the file that state_kubeconfig names, or is given to the pod`,
+			`invalid-state-kubernetes.yaml:4: init_config.state_kubeconfig: must be an absolute path`,
+		}},
+		{"shared state in etcd with a kubeconfig", "state-kubeconfig.yaml", []string{
+			`invalid-state-kubeconfig.yaml:3: init_config.state_kubeconfig: is about Kubernetes, and state names an etcd`,
+		}},
 		{"options of shared state without it", "state-none.yaml", []string{
 			`invalid-state-none.yaml:2: init_config.state_username: is of no use without state: it is about the store that state names`,
 			`invalid-state-none.yaml:3: init_config.state_tls_verify: is of no use without state: it is about the store that state names`,

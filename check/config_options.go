@@ -38,7 +38,7 @@ func optionsOf(kind sectionKind) options {
 	case initSection:
 		return options{
 			ours: []string{"program_path", "proxy", "run_path", "service", "service_checks", "skip_proxy", "spool_max_size", "spool_min_free",
-				"state", "state_password", "state_tls_ca_cert", "state_tls_cert", "state_tls_private_key", "state_tls_verify", "state_username", "timeout"},
+				"state", "state_kubeconfig", "state_password", "state_tls_ca_cert", "state_tls_cert", "state_tls_private_key", "state_tls_verify", "state_username", "timeout"},
 			agents: []string{"ad_identifiers", "empty_default_hostname", "loader", "metric_patterns", "min_collection_interval", "name",
 				"namespace", "no_index", "tags"},
 		}

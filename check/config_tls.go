@@ -38,28 +38,36 @@ func (s *section) tls(env Env) TLS {
 // pemFile reads the path of a file that must hold a block of that kind. The
 // contents are nil where they could not be read, which is reported.
 func (s *section) pemFile(env Env, key, block string) (path string, contents []byte) {
-	path, ok := s.absolute(key)
+	path, contents, ok := s.file(env, key)
+	if ok && !bytes.Contains(contents, []byte(block+"-----")) {
+		s.addf(key, "%s holds no %s in PEM form", path, map[string]string{"CERTIFICATE": "certificate", "PRIVATE KEY": "private key"}[block])
+		return path, nil
+	}
+	return path, contents
+}
+
+// file reads a file that an option names by its absolute path. ok tells that it was
+// given and read; what is wrong with it is added to the problems.
+func (s *section) file(env Env, key string) (path string, contents []byte, ok bool) {
+	path, ok = s.absolute(key)
 	if !ok {
-		return "", nil
+		return "", nil, false
 	}
 	contents, err := env.readFile(path)
 	var pe *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		s.addf(key, "%s does not exist", path)
-		return path, nil
+		return path, nil, false
 	case errors.Is(err, fs.ErrPermission):
 		s.addf(key, "%s may not be read by the user that runs this program", path)
-		return path, nil
+		return path, nil, false
 	case errors.As(err, &pe):
 		s.addf(key, "%s cannot be read: %s", path, pe.Err)
-		return path, nil
+		return path, nil, false
 	case err != nil:
 		s.addf(key, "%s cannot be read: %s", path, err)
-		return path, nil
-	case !bytes.Contains(contents, []byte(block+"-----")):
-		s.addf(key, "%s holds no %s in PEM form", path, map[string]string{"CERTIFICATE": "certificate", "PRIVATE KEY": "private key"}[block])
-		return path, nil
+		return path, nil, false
 	}
-	return path, contents
+	return path, contents, true
 }

@@ -20,7 +20,8 @@ func TestTheProgramIsGivenTheRequestAndNothingElse(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t, "seen", good)
 	kept := []string{"HOME=/root", "PATH=/usr/bin:/bin", "SSL_CERT_FILE=/etc/ca.pem", "TMPDIR=/tmp", "https_proxy=http://p:2", "NO_PROXY=localhost",
-		"DD_RUN_PATH=/data/run", "DD_LOGS_CONFIG_RUN_PATH=/data/logs", "DD_LOGS_ENABLED=true", "DD_PROXY_HTTPS=http://p:3"}
+		"DD_RUN_PATH=/data/run", "DD_LOGS_CONFIG_RUN_PATH=/data/logs", "DD_LOGS_ENABLED=true", "DD_PROXY_HTTPS=http://p:3",
+		"KUBERNETES_SERVICE_HOST=10.0.0.1", "KUBERNETES_SERVICE_PORT=443"}
 	dropped := []string{"DD_API_KEY=0123456789abcdef0123456789abcdef", "DD_APP_KEY=e", "LD_LIBRARY_PATH=/x", "GODEBUG=x=1", "AWS_SECRET_ACCESS_KEY=k", "TEMP=",
 		"DD_PROXY_HTTPS_OTHER=x", "XPATH=/x", "PATHEXT=.x", "ATLASSIAN_AUDIT_RECORDS_REQUEST={}"}
 	in := p.of("quoted: \"a\\\\b\ttab\"\nname: équipe 東\n")

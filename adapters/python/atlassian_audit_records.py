@@ -29,7 +29,8 @@ FOLDERS = [r'C:\Program Files\atlassian-audit-records'] if WINDOWS else ['/usr/l
 REQUEST_MAX_KIB = 30 if WINDOWS else 120
 # Nothing else of the Agent's environment reaches the program: above all not its API key.
 ENVIRONMENT = {'PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'PROGRAMDATA', 'USERPROFILE', 'SSL_CERT_FILE',
-               'SSL_CERT_DIR', 'HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY'}
+               'SSL_CERT_DIR', 'HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY', 'KUBERNETES_SERVICE_HOST',
+               'KUBERNETES_SERVICE_PORT'}
 METRIC_TYPES = ('gauge', 'rate', 'count', 'monotonic_count', 'histogram')
 LEVELS = {'trace': 7, 'debug': 10, 'info': 20, 'warn': 30, 'warning': 30, 'error': 40, 'critical': 40}
 SECRET = re.compile('token$|secret$|api_key$|password', re.IGNORECASE)

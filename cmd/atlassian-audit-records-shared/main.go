@@ -10,8 +10,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"atlassian_audit_records/cmd/atlassian-audit-records-shared/internal/etcd"
+	"atlassian_audit_records/cmd/atlassian-audit-records-shared/internal/kube"
 	"atlassian_audit_records/pkg/shared"
 )
 
@@ -45,6 +47,9 @@ func run(args []string) int {
 func open(ctx context.Context, c shared.Config) (shared.Backend, error) {
 	if err := c.Check(); err != nil {
 		return nil, &shared.Error{Kind: shared.Refused, What: "state " + err.Error()}
+	}
+	if c.IsKubernetes() {
+		return kube.Open(c, time.Now)
 	}
 	return etcd.Open(ctx, c)
 }

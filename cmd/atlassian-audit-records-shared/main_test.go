@@ -6,9 +6,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"atlassian_audit_records/cmd/atlassian-audit-records-shared/internal/cluster"
+	"atlassian_audit_records/cmd/atlassian-audit-records-shared/internal/kubetest"
 	"atlassian_audit_records/pkg/shared"
 	"atlassian_audit_records/pkg/shared/sharedtest"
 )
@@ -64,4 +67,53 @@ func TestTheProgramConforms(t *testing.T) {
 			Expire: func(_ *testing.T, key string) { c.Expire("/" + prefix + "/" + key) },
 		}
 	})
+}
+
+// TestTheProgramKnowsKubernetes: the way there stands in a kubeconfig.
+func TestTheProgramKnowsKubernetes(t *testing.T) {
+	t.Parallel()
+	f := kubetest.New(t)
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	text := `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],
+		clusters: [{name: c, cluster: {server: "` + f.URL() + `"}}], users: [{name: u, user: {token: t}}]}`
+	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := programIn(programs, shared.Program)
+	c := shared.Config{URL: "kubernetes://" + kubetest.Namespace + "/fleet", Kubeconfig: kubeconfig}
+	open := func() shared.Backend {
+		b, err := shared.Start(t.Context(), program, c)
+		if err != nil {
+			t.Fatalf("Start: %v", err)
+		}
+		t.Cleanup(func() { _ = b.Close() })
+		return b
+	}
+	key := "sites/example.atlassian.net/jira/head"
+	claim := shared.Claim{Key: "sites/example.atlassian.net/lease", Holder: shared.Holder{Node: "1", Host: "web-1", Since: time.Now()}, TTL: 3 * time.Minute}
+	a := open()
+	g, err := a.Hold(t.Context(), claim)
+	if err != nil || !g.Held {
+		t.Fatalf("Hold: %+v, %v", g, err)
+	}
+	if err := a.Write(t.Context(), g, shared.Write{Last: []shared.Value{{Key: key, Bytes: []byte("1")}}}); err != nil {
+		t.Errorf("Write: %v", err)
+	}
+	claim.Holder = shared.Holder{Node: "2", Host: "web-2", Since: time.Now()}
+	b := open()
+	if other, err := b.Hold(t.Context(), claim); err != nil || other.Held || other.Holder.Host != "web-1" {
+		t.Errorf("Hold: %+v, %v", other, err)
+	}
+	if got, err := b.Read(t.Context(), []string{key}); err != nil || string(got[key]) != "1" {
+		t.Errorf("Read: %q, %v", got, err)
+	}
+	for says, c := range map[string]shared.Config{
+		"KUBERNETES_SERVICE_HOST": {URL: "kubernetes://audit/fleet"},
+		"state_kubeconfig":        {URL: "kubernetes://audit/fleet", Kubeconfig: kubeconfig + "-not"},
+		"must name a namespace":   {URL: "kubernetes://"},
+	} {
+		if _, err := shared.Start(t.Context(), program, c); shared.KindOf(err) != shared.Refused || !strings.Contains(err.Error(), says) {
+			t.Errorf("%+v: %v, want something of %q", c, err, says)
+		}
+	}
 }

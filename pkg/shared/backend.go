@@ -10,7 +10,8 @@ import (
 // Backend is a store that machines share: a few small values by key, and leases.
 // It is all that a new kind of store has to implement; sharedtest.Conform says
 // whether it does. Keys are relative, made of letters, digits and ".-_", in
-// segments divided by "/"; a value is at most Limits.Value bytes.
+// segments divided by "/"; a value is at most Limits.Value bytes. The first two segments
+// are a place: it has one lease, and what is written under that stands in it.
 //
 // Each error is an *Error, so that it can be told what it means.
 type Backend interface {
@@ -40,8 +41,8 @@ type Claim struct {
 	Holder Holder `json:"holder"`
 	// TTL is how long the lease is to last from now on, in whole seconds.
 	TTL time.Duration `json:"ttl"`
-	// Memory is Grant.Memory of the last time, which the caller keeps between two
-	// processes; nil where there is none. Without it a lease may have to be waited
+	// Memory is Grant.Memory of the last time, held or not, which the caller keeps between
+	// two processes; nil where there is none. Without it a lease may have to be waited
 	// for, even one's own.
 	Memory []byte `json:"memory,omitempty"`
 }

@@ -11,7 +11,7 @@ import (
 
 // Config is which store, and how to get in.
 type Config struct {
-	// URL is etcd://host:port[,host:port…]/prefix.
+	// URL is etcd://host:port[,host:port…]/prefix or kubernetes://namespace/name.
 	URL string `json:"url"`
 	// Username and Password are the store's own; empty where it wants none.
 	Username string `json:"username,omitempty"`
@@ -22,6 +22,9 @@ type Config struct {
 	Cert       string `json:"cert,omitempty"`
 	PrivateKey string `json:"private_key,omitempty"`
 	SkipVerify bool   `json:"skip_verify,omitempty"`
+	// Kubeconfig is the path of the file that says how to get into a Kubernetes; empty
+	// in a pod of it, and for another store. Nothing but the URL goes with it.
+	Kubeconfig string `json:"kubeconfig,omitempty"`
 }
 
 // Etcd is what the URL of an etcd says.
@@ -85,10 +88,49 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
+// Kubernetes is what the URL of a Kubernetes says.
+type Kubernetes struct {
+	Namespace string
+	// Name is what the names of all objects begin with.
+	Name string
+}
+
+// defaultName is the name where the URL says none.
+const defaultName = "atlassian-audit-records"
+
+const kubernetesScheme = "kubernetes://"
+
+// IsKubernetes reports whether the URL names a Kubernetes.
+func (c Config) IsKubernetes() bool { return strings.HasPrefix(c.URL, kubernetesScheme) }
+
+// Kubernetes reads the URL.
+func (c Config) Kubernetes() (k Kubernetes, err error) {
+	rest, ok := strings.CutPrefix(c.URL, kubernetesScheme)
+	if !ok {
+		return k, errors.New("must begin with " + kubernetesScheme)
+	}
+	namespace, name, _ := strings.Cut(strings.TrimSuffix(rest, "/"), "/")
+	if name == "" {
+		name = defaultName
+	}
+	if !isLabel(namespace) || !isLabel(name) {
+		return k, errors.New("must name a namespace and a name of small letters, digits and hyphens, like kubernetes://atlassian-audit-records/fleet")
+	}
+	return Kubernetes{namespace, name}, nil
+}
+
+// isLabel reports whether s is one label of a name in DNS, as RFC 1123 has it.
+func isLabel(s string) bool {
+	return s != "" && len(s) <= 63 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && s[0] != '-' && s[len(s)-1] != '-'
+}
+
 // Name is the store for people: its URL, which Check has seen to hold no secret.
 func (c Config) Name() string {
 	if e, err := c.Etcd(); err == nil {
 		return fmt.Sprintf("etcd (%s, %s)", strings.Join(e.Endpoints, ", "), strings.TrimSuffix(e.Prefix, "/"))
+	}
+	if k, err := c.Kubernetes(); err == nil {
+		return fmt.Sprintf("Kubernetes (namespace %s, %s)", k.Namespace, k.Name)
 	}
 	if u, err := url.Parse(c.URL); err == nil {
 		return u.Redacted()
@@ -98,10 +140,14 @@ func (c Config) Name() string {
 
 // Check says what is wrong with the URL; nil for nothing.
 func (c Config) Check() error {
-	scheme, _, found := strings.Cut(c.URL, "://")
-	if !found || scheme != "etcd" {
-		return errors.New("must begin with etcd://, or be left out, so that state lies in files under run_path")
+	var err error
+	switch {
+	case c.IsKubernetes():
+		_, err = c.Kubernetes()
+	case strings.HasPrefix(c.URL, "etcd://"):
+		_, err = c.Etcd()
+	default:
+		err = errors.New("must begin with etcd:// or kubernetes://, or be left out, so that state lies in files under run_path")
 	}
-	_, err := c.Etcd()
 	return err
 }

@@ -166,7 +166,7 @@ func TestAnURLOfEtcd(t *testing.T) {
 		t.Errorf("a certificate was given, and the connection is %+v, %v", got, err)
 	}
 	for url, says := range map[string]string{
-		"":                           "must begin with etcd://",
+		"":                           "must begin with etcd:// or kubernetes://",
 		"consul://host/p":            "must begin with etcd://",
 		"etcd://":                    "must name its hosts",
 		"etcd:///p":                  "must name its hosts",
@@ -183,10 +183,35 @@ func TestAnURLOfEtcd(t *testing.T) {
 			t.Errorf("%s: %v, want something of %q", url, err, says)
 		}
 	}
+	if got := (shared.Config{URL: "kubernetes://audit/fleet"}).Name(); got != "Kubernetes (namespace audit, fleet)" {
+		t.Errorf("its name is %s", got)
+	}
 	if got := (shared.Config{URL: "etcd://a:1,b/p"}).Name(); got != "etcd (a:1, b:2379, /p)" {
 		t.Errorf("its name is %s", got)
 	}
 	if got := (shared.Config{URL: "etcd://user:secret@host/p"}).Name(); strings.Contains(got, "secret") {
 		t.Errorf("its name is %s", got)
+	}
+}
+
+func TestAnURLOfKubernetes(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]shared.Kubernetes{
+		"kubernetes://audit":        {Namespace: "audit", Name: "atlassian-audit-records"},
+		"kubernetes://audit/":       {Namespace: "audit", Name: "atlassian-audit-records"},
+		"kubernetes://audit/fleet":  {Namespace: "audit", Name: "fleet"},
+		"kubernetes://a-1/fleet-2/": {Namespace: "a-1", Name: "fleet-2"},
+	} {
+		c := shared.Config{URL: url}
+		got, err := c.Kubernetes()
+		if diff := cmp.Diff(want, got); diff != "" || err != nil || c.Check() != nil {
+			t.Errorf("%s: %v, %v (-want +got)\n%s", url, err, c.Check(), diff)
+		}
+	}
+	for _, url := range []string{"kubernetes://", "kubernetes:///fleet", "kubernetes://Audit", "kubernetes://a.b/fleet", "kubernetes://audit/a/b", "kubernetes://-a/fleet",
+		"kubernetes://audit/fleet?x=1", "kubernetes://user:secret@host/fleet", "kubernetes://audit/" + strings.Repeat("a", 64)} {
+		if err := (shared.Config{URL: url}).Check(); err == nil || !strings.Contains(err.Error(), "must name a namespace") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", url, err)
+		}
 	}
 }

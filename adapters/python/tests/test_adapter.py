@@ -224,7 +224,8 @@ class Requests(Case):
 
     def test_only_the_environment_that_the_program_needs_is_passed_on(self):
         kept = {'PATH': os.environ['PATH'], 'SSL_CERT_FILE': '/etc/ca.pem', 'SSL_CERT_DIR': '/etc/ca', 'TMPDIR': self.folder,
-                'HTTP_PROXY': 'http://p:1', 'https_proxy': 'http://p:2', 'NO_PROXY': 'localhost', 'HOME': '/root'}
+                'HTTP_PROXY': 'http://p:1', 'https_proxy': 'http://p:2', 'NO_PROXY': 'localhost', 'HOME': '/root',
+                'KUBERNETES_SERVICE_HOST': '10.0.0.1', 'KUBERNETES_SERVICE_PORT': '443'}
         dropped = {'DD_API_KEY': 'f' * 32, 'DD_APP_KEY': 'e' * 40, 'LD_PRELOAD': '', 'PYTHONPATH': '/x', 'GODEBUG': 'x=1',
                    'AWS_SECRET_ACCESS_KEY': 'k', 'TEMP': ''}
         with mock.patch.dict(os.environ, {**kept, **dropped}, clear=True):

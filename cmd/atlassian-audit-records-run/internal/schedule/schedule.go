@@ -160,6 +160,7 @@ func (r *Runner) fail(j Job, reason string) {
 var passed = []string{
 	"PATH", "HOME", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "PROGRAMDATA", "USERPROFILE", "SSL_CERT_FILE", "SSL_CERT_DIR",
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "GOMEMLIMIT", "GOGC",
+	"KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT",
 }
 
 // Environment is what of an environment is passed on.
