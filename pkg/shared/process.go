@@ -241,7 +241,8 @@ func (p *process) ask(ctx context.Context, q question) (a reply, err error) {
 	select {
 	case line, ok := <-p.lines:
 		if !ok {
-			err = <-wrote
+			// What it said last is all there once it was waited for.
+			err = errors.Join(<-wrote, p.end())
 			p.broken = p.failed(q.Do, errors.Join(errors.New("it ended"), err))
 			return a, p.broken
 		}
@@ -304,14 +305,19 @@ const closeTime = 2 * time.Second
 func (p *process) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.broken == nil {
+		p.broken = p.failed("answer", errors.New("it was ended"))
+	}
+	return p.end()
+}
+
+// end ends the program, if it was not yet, and waits for that.
+func (p *process) end() error {
 	if p.cmd == nil {
 		return nil
 	}
 	cmd := p.cmd
 	p.cmd = nil
-	if p.broken == nil {
-		p.broken = p.failed("answer", errors.New("it was ended"))
-	}
 	_ = p.in.Close() // tells it to end; closed already where it broke
 	late := time.AfterFunc(closeTime, func() { _ = cmd.Process.Kill() })
 	defer late.Stop()

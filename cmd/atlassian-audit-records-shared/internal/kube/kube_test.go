@@ -266,6 +266,14 @@ func TestNothingIsLeftOver(t *testing.T) {
 	if err := s.Write(t.Context(), g, shared.Write{Last: []shared.Value{{Key: "sites/example.atlassian.net/jira/head", Bytes: []byte("d")}}}); err != nil {
 		t.Fatal(err)
 	}
+	// What is there goes with the index, as the cluster sees to.
+	index := f.Meta(configMaps, "fleet.sites.example.atlassian.net")
+	for _, name := range f.Names(configMaps) {
+		owners, _ := f.Meta(configMaps, name)["ownerReferences"].([]any)
+		if name != index["name"] && (len(owners) != 1 || owners[0].(map[string]any)["uid"] != index["uid"]) {
+			t.Errorf("%s belongs to %v", name, owners)
+		}
+	}
 	// The index, five pieces, the head and the one that it replaced.
 	if names := f.Names(configMaps); len(names) != 8 {
 		t.Errorf("there are %d ConfigMaps: %v", len(names), names)

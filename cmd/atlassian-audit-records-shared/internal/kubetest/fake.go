@@ -96,6 +96,13 @@ func (f *Fake) Names(resource string) []string {
 	return out
 }
 
+// Meta is an object's metadata.
+func (f *Fake) Meta(resource, name string) map[string]any {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(meta(f.objects[resource+"/"+name]))
+}
+
 // Remove removes an object as a person would.
 func (f *Fake) Remove(resource, name string) {
 	f.mu.Lock()
