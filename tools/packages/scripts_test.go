@@ -78,6 +78,28 @@ func TestMacInstall(t *testing.T) {
 	}
 }
 
+// TestWindowsScripts holds install.ps1 to what the zip holds. There is no PowerShell
+// here that could run it.
+func TestWindowsScripts(t *testing.T) {
+	t.Parallel()
+	install, err := os.ReadFile(rootDir + "/packaging/windows/install.ps1")
+	noError(t, err)
+	for _, e := range windowsLayout() {
+		switch e.dst {
+		case "LICENSE", "CHANGELOG.md", "THIRD-PARTY-LICENSES.txt", "sbom.cdx.json", "README.txt", "install.ps1", "uninstall.ps1": // stay in the archive
+		default:
+			if !strings.Contains(string(install), "'"+e.dst+"'") {
+				t.Errorf("install.ps1 does not install %s", e.dst)
+			}
+		}
+	}
+	for i, b := range install {
+		if b >= 0x80 {
+			t.Fatalf("byte %d of install.ps1 is not ASCII: Windows PowerShell would read it in the machine's code page", i)
+		}
+	}
+}
+
 // TestUnit lets systemd itself read the unit, where there is one.
 func TestUnit(t *testing.T) {
 	t.Parallel()
