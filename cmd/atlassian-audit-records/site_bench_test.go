@@ -142,7 +142,7 @@ type subject struct {
 func newSubject(b *testing.B, o siteOptions) *subject {
 	b.Helper()
 	s := &subject{b: b, records: o.Records}
-	cmd := exec.Command(os.Args[0]) //nolint:noctx // it ends when its input does, after b's context
+	cmd := exec.Command(os.Args[0]) // it ends when its input does
 	cmd.Env = append(os.Environ(), asSite+"="+string(s.encode(o)))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
