@@ -286,8 +286,8 @@ func TestDebThroughItsLife(t *testing.T) {
 		if n := m.collected(); n != 0 {
 			t.Errorf("after %v the check collected %d records again", step, n)
 		}
-		if got := m.rights(ours); got != "0755 dd-agent:dd-agent" {
-			t.Errorf("after %v the folder of the configuration is %s", step, got)
+		if folder, example := m.rights(ours), m.rights(ours+"/conf.yaml.example"); folder != "0755 dd-agent:dd-agent" || example != "0644 dd-agent:dd-agent" {
+			t.Errorf("after %v the folder of the configuration is %s, the example in it %s", step, folder, example)
 		}
 		if library := "/etc/datadog-agent/checks.d/" + nativeAdapter + ".so"; m.exists(library) && m.rights(library) != "0500 dd-agent:dd-agent" {
 			t.Errorf("after %v the native adapter is %s", step, m.rights(library))
