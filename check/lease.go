@@ -76,6 +76,9 @@ func writeLease(path string, n leaseNote) error {
 		return err
 	}
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another run of this site is writing just this, for another product
+	}
 	if err != nil {
 		return err
 	}
@@ -83,5 +86,8 @@ func writeLease(path string, n leaseNote) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
-	return os.Rename(temp, path)
+	if err := os.Rename(temp, path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil // it did it for us
 }

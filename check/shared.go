@@ -92,9 +92,9 @@ func (r *run) hold(ctx context.Context) {
 	if len(open) == 0 {
 		return // another run is in progress, or nothing could be opened
 	}
-	ctx, cancel := context.WithTimeout(ctx, sharedTime)
+	asking, cancel := context.WithTimeout(ctx, sharedTime)
 	defer cancel()
-	err := r.claim(ctx)
+	err := r.claim(asking)
 	for _, s := range open {
 		switch {
 		case err != nil:
@@ -204,7 +204,7 @@ func (r *run) hostname() string {
 }
 
 // takeOver compares the state with what is shared. Whoever did not write that begins
-// with it.
+// with it, which may take as long as the run.
 func (r *run) takeOver(ctx context.Context, s *stream) error {
 	tag, shares, err := s.store.Tag()
 	if err != nil {

@@ -18,7 +18,10 @@ import (
 func (s *Store) failed(doing string, err error) error {
 	e := &shared.Error{Kind: shared.Unavailable, What: fmt.Sprintf("could not %s in %s", doing, s.name), Err: plain(err)}
 	code := codeOf(err)
-	text := err.Error()
+	if errors.Is(err, context.DeadlineExceeded) || code == codes.DeadlineExceeded || code == codes.Unavailable {
+		s.unanswered(e)
+	}
+	text := err.Error() + " " + e.Err.Error()
 	switch {
 	case errors.Is(err, rpctypes.ErrAuthFailed), errors.Is(err, rpctypes.ErrUserEmpty), errors.Is(err, rpctypes.ErrUserNotFound),
 		strings.Contains(text, "user name is empty"):
@@ -31,10 +34,10 @@ func (s *Store) failed(doing string, err error) error {
 		e.Kind, e.Next = shared.Refused, "etcd has reached its quota: compact and defragment it, then disarm its alarm"
 	case errors.Is(err, rpctypes.ErrRequestTooLarge), errors.Is(err, rpctypes.ErrTooManyOps):
 		e.Kind, e.Next = shared.Refused, "leave etcd's --max-request-bytes and --max-txn-ops at their defaults, or above"
+	case strings.Contains(text, "error reading server preface"), strings.Contains(text, "first record does not look like a TLS handshake"), errors.Is(e.Err, errWantsTLS), errors.Is(e.Err, errNoTLS):
+		e.Kind, e.Next = shared.Refused, "check whether etcd wants TLS: it is used unless every host of state is this machine and no certificate is given"
 	case strings.Contains(text, "x509:"), strings.Contains(text, "tls:"):
 		e.Kind, e.Next = shared.Refused, "check state_tls_ca_cert, state_tls_cert and state_tls_private_key, and the names in etcd's certificate"
-	case strings.Contains(text, "error reading server preface"), strings.Contains(text, "first record does not look like a TLS handshake"):
-		e.Kind, e.Next = shared.Refused, "check whether etcd wants TLS: it is used unless every host of state is this machine and no certificate is given"
 	case code == codes.Unauthenticated:
 		e.Next = "the next run signs in again"
 	}

@@ -38,6 +38,7 @@ const (
 // Store is an etcd, as a shared.Backend.
 type Store struct {
 	client *clientv3.Client
+	way    way
 	prefix string
 	name   string
 }
@@ -58,11 +59,12 @@ func Open(ctx context.Context, c shared.Config) (*Store, error) {
 			return nil, err
 		}
 	}
+	s.way = way{endpoints: at.Endpoints, tls: o.TLS}
 	for _, e := range at.Endpoints {
 		o.Endpoints = append(o.Endpoints, scheme+e)
 	}
 	if end, ok := ctx.Deadline(); ok {
-		o.DialTimeout = min(o.DialTimeout, time.Until(end))
+		o.DialTimeout = min(o.DialTimeout, max(time.Until(end)-reachTime, reachTime))
 	}
 	if s.client, err = clientv3.New(o); err != nil {
 		return nil, s.failed("sign in", err)
@@ -107,6 +109,8 @@ func (s *Store) key(k string) string { return s.prefix + k }
 
 // Hold implements shared.Backend. Its memory is the id of etcd's lease.
 func (s *Store) Hold(ctx context.Context, c shared.Claim) (shared.Grant, error) {
+	ctx, cancel := within(ctx)
+	defer cancel()
 	id := leaseID(c.Memory)
 	kv, who, err := s.look(ctx, c.Key)
 	if err != nil {
@@ -261,11 +265,15 @@ func (s *Store) Release(ctx context.Context, _ shared.Claim, g shared.Grant) err
 	if !g.Held {
 		return nil
 	}
+	ctx, cancel := within(ctx)
+	defer cancel()
 	return s.revoke(ctx, leaseID(g.Memory))
 }
 
 // Read implements shared.Backend: one transaction, which sees all keys at one moment.
 func (s *Store) Read(ctx context.Context, keys []string) (map[string][]byte, error) {
+	ctx, cancel := within(ctx)
+	defer cancel()
 	out := map[string][]byte{}
 	for some := range slices.Chunk(keys, maxOps) {
 		var ops []clientv3.Op
@@ -293,6 +301,8 @@ func (s *Store) Write(ctx context.Context, g shared.Grant, w shared.Write) error
 	if !g.Held || err != nil || revision <= 0 {
 		return &shared.Error{Kind: shared.Lost, What: "the lease in " + s.name + " is not held"}
 	}
+	ctx, cancel := within(ctx)
+	defer cancel()
 	fence := clientv3.Compare(clientv3.CreateRevision(s.key(g.Key)), "=", revision)
 	t := &batch{s: s, fence: fence}
 	for i, v := range slices.Concat(w.First, w.Last) {
