@@ -82,6 +82,7 @@ func TestLicencesAreKnownByTheirWords(t *testing.T) {
 		{"Permission is hereby granted, free of charge,\nto any person obtaining a copy", []string{"MIT"}},
 		{"Redistributions of source code must retain … Redistributions in binary form must reproduce … endorse or promote products", []string{"BSD-3-Clause"}},
 		{"Redistributions of source code must retain … Redistributions in binary form must reproduce", []string{"BSD-2-Clause"}},
+		{"Permission to use, copy, modify, and distribute this software for any\npurpose with or without fee is hereby granted", []string{"ISC"}},
 		{"GNU GENERAL PUBLIC LICENSE Version 3", nil},
 		{"all rights reserved", nil},
 	} {
