@@ -34,7 +34,15 @@ type fleet struct {
 
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	f := &fleet{t: t, site: atlassiantest.New(atlassiantest.Options{Seed: 1}), etcd: cluster.New(t, 3), delivered: map[string]int{}}
+	f := newSite(t)
+	f.etcd = cluster.New(t, 3)
+	return f
+}
+
+// newSite is a fleet without an etcd.
+func newSite(t *testing.T) *fleet {
+	t.Helper()
+	f := &fleet{t: t, site: atlassiantest.New(atlassiantest.Options{Seed: 1}), delivered: map[string]int{}}
 	url, shut, err := f.site.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -60,15 +68,21 @@ type machine struct {
 // machine makes one that reaches etcd at that URL.
 func (f *fleet) machine(name, state string) *machine {
 	f.t.Helper()
+	return f.configured(name, "state: '"+state+"'")
+}
+
+// configured makes a machine with options of init_config.
+func (f *fleet) configured(name, options string) *machine {
+	f.t.Helper()
 	dir := f.t.TempDir()
 	m := &machine{f: f, name: name, run: filepath.Join(dir, "run"), conf: filepath.Join(dir, "conf.yaml"), at: map[string]int64{}}
 	m.registry.Files = map[string]agent.RegistryEntry{}
 	if err := os.Mkdir(m.run, 0o700); err != nil {
 		f.t.Fatal(err)
 	}
-	text := fmt.Sprintf("init_config: {state: '%s'}\ninstances:\n  - {site: '%s', gateway: '%s', auth_server: '%s', skip_proxy: true, products: [jira], "+
+	text := fmt.Sprintf("init_config: {%s}\ninstances:\n  - {site: '%s', gateway: '%s', auth_server: '%s', skip_proxy: true, products: [jira], "+
 		"min_collection_interval: 60, auth: {type: api_token, email: %s, api_token: '%s'}}\n",
-		state, f.url, f.url, f.url, atlassiantest.DefaultEmail, atlassiantest.DefaultClassicToken)
+		options, f.url, f.url, f.url, atlassiantest.DefaultEmail, atlassiantest.DefaultClassicToken)
 	if err := os.WriteFile(m.conf, []byte(text), 0o600); err != nil {
 		f.t.Fatal(err)
 	}

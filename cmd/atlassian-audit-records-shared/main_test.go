@@ -73,12 +73,7 @@ func TestTheProgramConforms(t *testing.T) {
 func TestTheProgramKnowsKubernetes(t *testing.T) {
 	t.Parallel()
 	f := kubetest.New(t)
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	text := `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],
-		clusters: [{name: c, cluster: {server: "` + f.URL() + `"}}], users: [{name: u, user: {token: t}}]}`
-	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	kubeconfig := kubetest.Kubeconfig(t, f.Config())
 	program := programIn(programs, shared.Program)
 	c := shared.Config{URL: "kubernetes://" + kubetest.Namespace + "/fleet", Kubeconfig: kubeconfig}
 	open := func() shared.Backend {

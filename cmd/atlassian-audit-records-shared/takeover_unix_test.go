@@ -24,7 +24,11 @@ func established(t *testing.T, f *fleet, a, b *machine) {
 func TestTheHolderIsKilled(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	a, b := f.machine("web-1", f.etcd.URL("p")), f.machine("web-2", f.etcd.URL("p"))
+	holderIsKilled(t, f, f.machine("web-1", f.etcd.URL("p")), f.machine("web-2", f.etcd.URL("p")))
+}
+
+func holderIsKilled(t *testing.T, f *fleet, a, b *machine) {
+	t.Helper()
 	established(t, f, a, b)
 	f.more(10)
 	a.works() // undelivered for ever
@@ -49,7 +53,11 @@ func TestTheHolderIsKilled(t *testing.T) {
 func TestTheHolderIsPaused(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	a, b := f.machine("web-1", f.etcd.URL("p")), f.machine("web-2", f.etcd.URL("p"))
+	holderIsPaused(t, f, f.machine("web-1", f.etcd.URL("p")), f.machine("web-2", f.etcd.URL("p")))
+}
+
+func holderIsPaused(t *testing.T, f *fleet, a, b *machine) {
+	t.Helper()
 	established(t, f, a, b)
 	f.more(10)
 	asked, stopped := make(chan struct{}), make(chan struct{})

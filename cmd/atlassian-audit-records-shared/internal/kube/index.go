@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -67,8 +68,8 @@ func (s *Store) index(ctx context.Context, place string) (*index, error) {
 	if err != nil {
 		return nil, s.failed("read the index", err)
 	}
-	ix := &index{}
-	if err := json.Unmarshal([]byte(o.Data[indexKey]), ix); err != nil || ix.Version < 1 || ix.Version == indexVersion && (ix.Place != place || ix.ID == "" || ix.Values == nil) {
+	ix, err := decodeIndex([]byte(o.Data[indexKey]))
+	if err != nil || ix.Version == indexVersion && ix.Place != place {
 		return nil, &shared.Error{Kind: shared.Damaged, What: fmt.Sprintf("the ConfigMap %s in %s is not, or no more, the index of %s", name, s.title, place), Err: err,
 			Next: "find out who writes there; to begin anew from a machine's own state, or with initial_lookback, remove it"}
 	}
@@ -77,6 +78,28 @@ func (s *Store) index(ctx context.Context, place string) (*index, error) {
 			Next: "use one version of this program on all machines that share the site"}
 	}
 	ix.ObjectMeta = o.ObjectMeta
+	return ix, nil
+}
+
+// decodeIndex reads an index. Of one of another version, that alone is of use.
+func decodeIndex(body []byte) (*index, error) {
+	ix := &index{}
+	if err := json.Unmarshal(body, ix); err != nil {
+		return nil, err
+	}
+	if ix.Version > indexVersion {
+		return &index{Version: ix.Version}, nil
+	}
+	sane := ix.Version == indexVersion && ix.ID != "" && ix.Values != nil
+	used := map[uint64]bool{}
+	for _, n := range slices.Concat(slices.Collect(maps.Values(ix.Values)), ix.Drop) {
+		// One that is to come would be taken for what it is not.
+		sane = sane && n < ix.Next && !used[n]
+		used[n] = true
+	}
+	if !sane {
+		return nil, errors.New("it contradicts itself")
+	}
 	return ix, nil
 }
 

@@ -2,9 +2,7 @@ package kube
 
 import (
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 
 	"atlassian_audit_records/cmd/atlassian-audit-records-shared/internal/kubetest"
@@ -108,23 +105,7 @@ func TestARealKubernetesConforms(t *testing.T) {
 // manifest are the objects of the manifest.
 func manifest(t *testing.T) []map[string]any {
 	t.Helper()
-	f, err := os.Open("../../../../packaging/kubernetes/shared-state.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var out []map[string]any
-	for d := yaml.NewYAMLOrJSONDecoder(f, 4096); ; {
-		var o map[string]any
-		err := d.Decode(&o)
-		if err == io.EOF { //nolint:errorlint // the decoder's own
-			return out
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, o)
-	}
+	return kubetest.Manifest(t, "../../../../packaging/kubernetes/shared-state.yaml")
 }
 
 const leaseKey = "sites/example.atlassian.net/lease"

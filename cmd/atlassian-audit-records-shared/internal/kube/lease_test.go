@@ -221,6 +221,12 @@ func TestWhatIsNotOursIsSaid(t *testing.T) {
 		"an index of another place": {configMaps, func(o map[string]any) {
 			o["data"] = map[string]any{"index": `{"version":1,"place":"sites/other","id":"x","values":{}}`}
 		}, shared.Damaged, "not, or no more, the index"},
+		"an index with a number that is to come": {configMaps, func(o map[string]any) {
+			o["data"] = map[string]any{"index": `{"version":1,"place":"sites/example.atlassian.net","id":"x","next":3,"values":{"jira/head":3}}`}
+		}, shared.Damaged, "contradicts itself"},
+		"an index with a number of two values": {configMaps, func(o map[string]any) {
+			o["data"] = map[string]any{"index": `{"version":1,"place":"sites/example.atlassian.net","id":"x","next":3,"values":{"jira/head":2},"drop":[2]}`}
+		}, shared.Damaged, "contradicts itself"},
 		"an index of a newer version": {configMaps, func(o map[string]any) {
 			o["data"] = map[string]any{"index": `{"version":2}`}
 		}, shared.Newer, "newer version"},

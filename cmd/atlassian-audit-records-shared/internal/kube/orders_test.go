@@ -148,7 +148,7 @@ func (o *orderly) run() {
 
 // work is a few runs of a machine.
 func (w *worker) work() {
-	ctx := context.Background() //nolint:usetesting // of a bubble that the test's own does not end in
+	ctx := w.t.Context()
 	for range rounds {
 		g, err := w.store.Hold(ctx, w.claim)
 		w.fine("Hold", err)

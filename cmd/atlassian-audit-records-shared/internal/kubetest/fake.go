@@ -55,9 +55,6 @@ func New(t testing.TB) *Fake {
 // NewUnserved is one that nobody listens for: the caller brings the questions.
 func NewUnserved() *Fake { return &Fake{objects: map[string]object{}, asked: map[string]bool{}} }
 
-// URL is where it listens.
-func (f *Fake) URL() string { return f.server.URL }
-
 // Config is the way to it.
 func (f *Fake) Config() *rest.Config { return &rest.Config{Host: f.server.URL} }
 

@@ -57,15 +57,20 @@ func Start(t testing.TB) *Server {
 	port := freePort(t)
 	s.url = "https://127.0.0.1:" + port
 	var log bytes.Buffer
-	cmd := exec.Command(path, "--etcd-servers=http://"+etcd.Endpoints()[0], "--cert-dir="+dir, "--bind-address=127.0.0.1", "--endpoint-reconciler-type=none", "--secure-port="+port,
+	cmd := exec.Command(path, //nolint:noctx // it is ended below, and its end waited for
+		"--etcd-servers=http://"+etcd.Endpoints()[0], "--cert-dir="+dir, "--bind-address=127.0.0.1", "--endpoint-reconciler-type=none", "--secure-port="+port,
 		"--authorization-mode=RBAC", "--token-auth-file="+users, "--service-cluster-ip-range=10.0.0.0/24", "--disable-admission-plugins=ServiceAccount",
-		"--service-account-issuer="+s.url, "--service-account-key-file="+key, "--service-account-signing-key-file="+key) //nolint:gosec,noctx // the program under test's counterpart, ended below
+		"--service-account-issuer="+s.url, "--service-account-key-file="+key, "--service-account-signing-key-file="+key)
 	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", path, err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var failed error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failed = cmd.Wait()
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-ended
@@ -75,10 +80,9 @@ func Start(t testing.TB) *Server {
 	late := time.After(ready)
 	for !s.isReady(filepath.Join(dir, "apiserver.crt")) {
 		select {
-		case err := <-ended:
-			ended <- err
+		case <-ended:
 			text := log.String()
-			t.Fatalf("the kube-apiserver ended: %v\n%s", err, text[max(0, len(text)-4000):])
+			t.Fatalf("the kube-apiserver ended: %v\n%s", failed, text[max(0, len(text)-4000):])
 		case <-late:
 			t.Fatalf("the kube-apiserver is not ready after %s", ready)
 		case <-tick.C:
