@@ -57,7 +57,7 @@ func Start(t testing.TB) *Server {
 	port := freePort(t)
 	s.url = "https://127.0.0.1:" + port
 	var log bytes.Buffer
-	cmd := exec.Command(path, //nolint:noctx // it is ended below, and its end waited for
+	cmd := exec.Command(path,
 		"--etcd-servers=http://"+etcd.Endpoints()[0], "--cert-dir="+dir, "--bind-address=127.0.0.1", "--endpoint-reconciler-type=none", "--secure-port="+port,
 		"--authorization-mode=RBAC", "--token-auth-file="+users, "--service-cluster-ip-range=10.0.0.0/24", "--disable-admission-plugins=ServiceAccount",
 		"--service-account-issuer="+s.url, "--service-account-key-file="+key, "--service-account-signing-key-file="+key)
