@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
@@ -31,8 +32,24 @@ type node struct {
 // ready is how long a node may take to be part of the cluster.
 const ready = time.Minute
 
-// New starts an etcd of so many nodes.
+// Certificates are PEM files: of an authority, and of a server's, or a client's,
+// certificate with its key.
+type Certificates struct{ CA, Cert, Key string }
+
+// New starts an etcd of so many nodes, which speaks no TLS.
 func New(t testing.TB, nodes int) *Cluster {
+	t.Helper()
+	return newCluster(t, nodes, nil)
+}
+
+// NewTLS starts one node that speaks TLS, and takes only clients with a certificate of
+// that authority's.
+func NewTLS(t testing.TB, c Certificates) *Cluster {
+	t.Helper()
+	return newCluster(t, 1, &c)
+}
+
+func newCluster(t testing.TB, nodes int, certs *Certificates) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
 	dir := t.TempDir()
@@ -46,6 +63,11 @@ func New(t testing.TB, nodes int) *Cluster {
 		o.ListenPeerUrls, o.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 		o.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 		o.UnsafeNoFsync = true
+		if certs != nil {
+			client.Scheme = "https"
+			o.ListenClientUrls, o.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
+			o.ClientTLSInfo = transport.TLSInfo{CertFile: certs.Cert, KeyFile: certs.Key, TrustedCAFile: certs.CA, ClientCertAuth: true}
+		}
 		o.TickMs, o.ElectionMs = 50, 500
 		initial = append(initial, name+"="+peer.String())
 		c.nodes = append(c.nodes, &node{config: o, client: client})
