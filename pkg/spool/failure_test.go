@@ -680,3 +680,26 @@ func TestWhatAReplayTellsOfItself(t *testing.T) {
 		t.Errorf("%d are late after 17 hours, want the 4 that were not from the first", late)
 	}
 }
+
+// TestTenMinutesAreTenMinutes: a file leaves exactly then, and each is counted.
+func TestTenMinutesAreTenMinutes(t *testing.T) {
+	t.Parallel()
+	each(t, "two files", func(t *testing.T, d *depot) {
+		for range 2 {
+			d.write(0)
+			path, end := places.Spool+"/"+d.file, d.end
+			d.agent.Memory[path] = spool.Offset{Bytes: end, Touched: d.now}
+			d.file = ""
+		}
+		d.agent.Flush()
+		d.agent.Down = true
+		d.now = d.now.Add(10*time.Minute - time.Millisecond)
+		if out, err := d.run(); err != nil || out.Delivered != 0 || len(d.in(places.Delivered)) != 0 {
+			t.Errorf("a millisecond too early: %+v, %v", out, err)
+		}
+		d.now = d.now.Add(time.Millisecond)
+		if out, err := d.run(); err != nil || out.Delivered != 2 || len(d.in(places.Delivered)) != 2 {
+			t.Errorf("%+v, %v", out, err)
+		}
+	})
+}

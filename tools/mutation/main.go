@@ -112,10 +112,9 @@ func mutate(root, gremlins, pkg string, s settings) (*result, error) {
 	if err := writeJSON(filepath.Join(dir, settingsFile), s); err != nil {
 		return nil, err
 	}
-	report := filepath.Join(dir, "report.json")
 	// One worker: the stand-in's own processes use the machine, and one mutant's
 	// time is not another's. What gremlins takes for too long is never reached.
-	arguments := append([]string{"unleash", "--silent", "--workers", "1", "--timeout-coefficient", "1000", "--output", report,
+	arguments := append([]string{"unleash", "--silent", "--workers", "1", "--timeout-coefficient", "1000",
 		"--exclude-files", "/", "--exclude-files", `_(windows|darwin)\.go$`}, mutators...)
 	cmd := exec.Command(gremlins, append(arguments, "./"+pkg)...)
 	cmd.Dir = root
@@ -124,5 +123,5 @@ func mutate(root, gremlins, pkg string, s settings) (*result, error) {
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("gremlins: %w", err)
 	}
-	return readResult(root, pkg, report, filepath.Join(dir, verdictsFile))
+	return readResult(root, pkg, filepath.Join(dir, verdictsFile))
 }

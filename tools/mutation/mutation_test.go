@@ -82,11 +82,12 @@ func TestBatches(t *testing.T) {
 		{"TestElsewhere", time.Millisecond, []block{{File: "q.go", Line: 1, EndLine: 99}}},
 		{"TestTooSlow", time.Minute, here}, {"TestMiddle", 300 * time.Millisecond, here},
 	}
-	got := batches(units, "p.go", 8, 1, 20*time.Second)
+	s, all := settings{Root: t.TempDir()}, here
+	got := batches(s.reaching(all, units, "p.go", 8, 1), 20*time.Second)
 	if len(got) != 2 || got[0].pattern() != `^TestQuick$/^a_b$|^TestMiddle$` || got[1].pattern() != `^TestSlow$` {
 		t.Errorf("%+v", got)
 	}
-	if got := batches(units, "p.go", 10, 1, 20*time.Second); len(got) != 0 {
+	if got := s.reaching(all, units, "p.go", 10, 1); len(got) != 0 {
 		t.Errorf("nothing reaches that line, but %+v", got)
 	}
 }

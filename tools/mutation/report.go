@@ -30,24 +30,7 @@ func (r *result) score() float64 {
 	return 100 * float64(r.killed+r.hung) / float64(all)
 }
 
-// answer is the report of gremlins.
-type answer struct {
-	Files []struct {
-		Name      string `json:"file_name"`
-		Mutations []struct {
-			Type   string `json:"type"`
-			Status string `json:"status"`
-			Line   int    `json:"line"`
-			Column int    `json:"column"`
-		} `json:"mutations"`
-	} `json:"files"`
-}
-
-func readResult(root, pkg, report, verdicts string) (*result, error) {
-	var a answer
-	if err := readJSON(report, &a); err != nil {
-		return nil, fmt.Errorf("read the report of gremlins: %w", err)
-	}
+func readResult(root, pkg, verdicts string) (*result, error) {
 	known, err := readVerdicts(verdicts)
 	if err != nil {
 		return nil, err
@@ -59,8 +42,12 @@ func readResult(root, pkg, report, verdicts string) (*result, error) {
 			r.killed++
 		case hung:
 			r.hung++
-		case lived:
-			r.lived++
+		case lived, unreached:
+			if v.Status == lived {
+				r.lived++
+			} else {
+				r.notCovered++
+			}
 			name, err := describe(root, pkg, v)
 			if err != nil {
 				return nil, err
@@ -72,19 +59,6 @@ func readResult(root, pkg, report, verdicts string) (*result, error) {
 			r.no++
 		}
 	}
-	for _, f := range a.Files {
-		for _, m := range f.Mutations {
-			if m.Status != "NOT COVERED" {
-				continue
-			}
-			r.notCovered++
-			name, err := describe(root, pkg, verdict{File: filepath.Base(f.Name), Line: m.Line, Column: m.Column, To: m.Type})
-			if err != nil {
-				return nil, err
-			}
-			r.survivors = append(r.survivors, name)
-		}
-	}
 	slices.Sort(r.survivors)
 	return r, nil
 }
@@ -93,8 +67,7 @@ func readResult(root, pkg, report, verdicts string) (*result, error) {
 //
 //	pkg/state/copy.go CopyDue "<" to "<=" in: return since >= age || since < -age, nil
 //
-// Where the token stands in the line more than once, its number follows. One
-// that no test reaches has, in place of the tokens, the name of the mutation.
+// Where the token stands in the line more than once, its number follows.
 func describe(root, pkg string, v verdict) (string, error) {
 	path := filepath.Join(root, pkg, v.File)
 	text, err := os.ReadFile(path)
@@ -107,28 +80,30 @@ func describe(root, pkg string, v verdict) (string, error) {
 	}
 	line := lines[v.Line-1]
 	what := fmt.Sprintf("%q to %q", v.From, v.To)
-	if v.From == "" {
-		what = "not reached, " + v.To
-	} else if n := strings.Count(line[:v.Column-1], v.From); n > 0 {
+	if n := strings.Count(line[:v.Column-1], v.From); n > 0 {
 		what += fmt.Sprintf(" (%d)", n+1)
 	}
-	return fmt.Sprintf("%s/%s %s %s in: %s", pkg, v.File, function(path, text, v.Line), what, strings.TrimSpace(line)), nil
+	name, _, _ := function(path, text, v.Line)
+	return fmt.Sprintf("%s/%s %s %s in: %s", pkg, v.File, name, what, strings.TrimSpace(line)), nil
 }
 
-// function is the name of the function around a line; "-" outside of any.
-func function(path string, text []byte, line int) string {
+// function is the function around a line, and its lines; "-" outside of any.
+func function(path string, text []byte, line int) (name string, from, to int) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, path, text, parser.SkipObjectResolution)
 	if err != nil {
-		return "-"
+		return "-", 0, 0
 	}
 	for _, d := range file.Decls {
 		f, ok := d.(*ast.FuncDecl)
-		if ok && files.Position(f.Pos()).Line <= line && line <= files.Position(f.End()).Line {
-			return f.Name.Name
+		if !ok {
+			continue
+		}
+		if from, to = files.Position(f.Pos()).Line, files.Position(f.End()).Line; from <= line && line <= to {
+			return f.Name.Name, from, to
 		}
 	}
-	return "-"
+	return "-", 0, 0
 }
 
 // readExplanations are the lines of the file that name a survivor, indented by

@@ -29,6 +29,7 @@ const (
 	settingsVariable = "MUTATION_DIR"
 	settingsFile     = "settings.json"
 	unitsFile        = "units.json"
+	blocksFile       = "blocks.json"
 	verdictsFile     = "verdicts.jsonl"
 )
 
@@ -44,7 +45,7 @@ type verdict struct {
 	File         string
 	Line, Column int
 	From, To     string
-	Status       string // one of the four below
+	Status       string // one of those below
 	Seconds      float64
 }
 
@@ -54,6 +55,7 @@ const (
 	lived     = "lived"
 	notViable = "not viable"
 	leftOut   = "left out"
+	unreached = "not reached"
 )
 
 var (
@@ -125,6 +127,11 @@ func (s settings) judge(dir, here string, v verdict) (string, error) {
 	if err := readJSON(filepath.Join(dir, unitsFile), &units); err != nil {
 		return "", err
 	}
+	var all []block
+	if err := readJSON(filepath.Join(dir, blocksFile), &all); err != nil {
+		return "", err
+	}
+	reach := s.reaching(all, units, v.File, v.Line, v.Column)
 	dials := map[string]int{}
 	if err := readJSON(filepath.Join(dir, dialsFile), &dials); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
@@ -139,9 +146,12 @@ func (s settings) judge(dir, here string, v verdict) (string, error) {
 			return notViable, nil
 		}
 	}
+	if len(reach) == 0 {
+		return unreached, nil
+	}
 	temp := filepath.Join(dir, "temp")
 	defer os.RemoveAll(temp)
-	for _, b := range batches(units, v.File, v.Line, v.Column, s.Budget) {
+	for _, b := range batches(reach, s.Budget) {
 		if err := os.MkdirAll(temp, 0o700); err != nil {
 			return "", err
 		}
@@ -290,16 +300,10 @@ type batch struct {
 	time  time.Duration
 }
 
-// batches are the tests that reach a place (all of them where no file is named),
-// the quickest first, as far as the budget reaches: a quick batch kills most
-// mutants.
-func batches(units []unit, file string, line, column int, budget time.Duration) []batch {
-	var reach []unit
-	for _, u := range units {
-		if file == "" || u.reaches(file, line, column) {
-			reach = append(reach, u)
-		}
-	}
+// batches are tests, the quickest first, as far as the budget reaches: a quick
+// batch kills most mutants.
+func batches(units []unit, budget time.Duration) []batch {
+	reach := slices.Clone(units)
 	slices.SortStableFunc(reach, func(a, b unit) int { return int(a.Time - b.Time) })
 	var out []batch
 	var all time.Duration

@@ -24,18 +24,31 @@ type unit struct {
 
 // block is a stretch of source, both ends included, as a cover profile has it.
 type block struct {
-	File             string
-	Line, Column     int
-	EndLine, EndCol  int
-	Statements, Hits int
+	File            string
+	Line, Column    int
+	EndLine, EndCol int
+	Statements      int
 }
 
-func (u unit) reaches(file string, line, column int) bool {
-	return slices.ContainsFunc(u.Blocks, func(b block) bool {
-		from := b.Line < line || b.Line == line && b.Column <= column
-		to := line < b.EndLine || line == b.EndLine && column <= b.EndCol
-		return b.File == file && from && to
-	})
+func (b block) holds(file string, line, column int) bool {
+	from := b.Line < line || b.Line == line && b.Column <= column
+	to := line < b.EndLine || line == b.EndLine && column <= b.EndCol
+	return b.File == file && from && to
+}
+
+// reaching are the units that reach a place. One that lies in no block of all,
+// as an expression behind case does, is reached by what reaches its function.
+func (s settings) reaching(all []block, units []unit, file string, line, column int) []unit {
+	reach := func(b block) bool { return b.holds(file, line, column) }
+	if !slices.ContainsFunc(all, reach) {
+		path := filepath.Join(s.Root, s.Package, file)
+		from, to := 0, 0
+		if text, err := os.ReadFile(path); err == nil {
+			_, from, to = function(path, text, line)
+		}
+		reach = func(b block) bool { return b.File == file && from <= b.Line && b.EndLine <= to }
+	}
+	return slices.DeleteFunc(slices.Clone(units), func(u unit) bool { return !slices.ContainsFunc(u.Blocks, reach) })
 }
 
 // long is when the subtests of a test are measured one by one.
@@ -76,10 +89,25 @@ func (s settings) measure(dir, profile string) error {
 			units = append(units, u)
 		}
 	}
+	// gremlins takes an expression behind case for unreached, since it lies in no
+	// block: it is told that all is reached, and try finds out what is.
 	var out bytes.Buffer
 	out.WriteString("mode: set\n")
+	all := []block{}
+	whole := map[string]bool{}
 	for _, place := range slices.Sorted(maps.Keys(sum)) {
-		fmt.Fprintf(&out, "%s %d\n", place, sum[place])
+		b, err := parseBlock(place)
+		if err != nil {
+			return err
+		}
+		all = append(all, b)
+		if file, _, _ := cutLast(place, ":"); !whole[file] {
+			whole[file] = true
+			fmt.Fprintf(&out, "%s:1.1,1000000.1 1 1\n", file)
+		}
+	}
+	if err := writeJSON(filepath.Join(dir, blocksFile), all); err != nil {
+		return err
 	}
 	if err := os.WriteFile(profile, out.Bytes(), 0o600); err != nil {
 		return err
@@ -121,15 +149,23 @@ func (s settings) unit(dir, binary, here, name string, sum map[string]int) (u un
 			continue
 		}
 		sum[place] = 1
-		var b block
-		file, numbers, _ := cutLast(place, ":")
-		if _, err := fmt.Sscanf(numbers, "%d.%d,%d.%d %d", &b.Line, &b.Column, &b.EndLine, &b.EndCol, &b.Statements); err != nil {
-			return u, nil, fmt.Errorf("read the cover profile: %w", err)
+		b, err := parseBlock(place)
+		if err != nil {
+			return u, nil, err
 		}
-		b.File = path.Base(file)
 		u.Blocks = append(u.Blocks, b)
 	}
 	return u, subtests, nil
+}
+
+// parseBlock reads a block as a cover profile has it, without its hits.
+func parseBlock(place string) (b block, err error) {
+	file, numbers, _ := cutLast(place, ":")
+	if _, err := fmt.Sscanf(numbers, "%d.%d,%d.%d %d", &b.Line, &b.Column, &b.EndLine, &b.EndCol, &b.Statements); err != nil {
+		return b, fmt.Errorf("read the cover profile: %w", err)
+	}
+	b.File = path.Base(file)
+	return b, nil
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {
