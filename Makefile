@@ -159,6 +159,13 @@ bench-stat: build # the same COUNT times, and what benchstat makes of it
 	- go test -run '^$$' -bench '$(BENCH)' -benchtime 1x -count $(COUNT) -timeout 120m ./cmd/atlassian-audit-records ./pkg/state > bin/bench.txt
 	bin/benchstat bin/bench.txt
 
+.PHONY: fleet
+nightly: fleet
+
+fleet: build-collector # a thousand sites on this machine against the plan of docs/fleet.md; ARGS=-help says what else can be planned
+	go build -o bin/fleet ./internal/fleet
+	bin/fleet -simulate $(ARGS)
+
 comparison: # what this check and collectors of others lose of the same scripted day; docs/comparison.md says how to fetch them
 	go build -o bin/compare ./internal/comparison
 	bin/compare $(ARGS)

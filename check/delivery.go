@@ -74,8 +74,9 @@ func openRegistry(path string, a AgentInfo) registry {
 	r := registry{path: path}
 	known, err := agent.ReadRegistry(path)
 	if err == nil {
+		find := known.Finder()
 		r.offsets = func(path string) (spool.Offset, bool) {
-			e, ok := known.Lookup(path)
+			e, ok := find(path)
 			at := spool.Offset{Bytes: e.Offset, Touched: e.LastUpdated}
 			if e.IngestionTimestamp > 0 {
 				at.Read = time.Unix(0, e.IngestionTimestamp)

@@ -24,6 +24,7 @@ func (d *diagnosis) agent(ctx context.Context) {
 		d.skip(Step{Name: "logs_enabled"}, "the Agent's settings could not be read")
 	}
 	d.logsEntries()
+	d.openFiles()
 	d.agentVersion()
 	d.folders()
 	if last := d.step("agent_settings"); last.Status == StepWarning {

@@ -201,7 +201,7 @@ func ofAtlassian(code string) bool { return !slices.Contains(localCodes, code) }
 
 // localCodes are those of failures on this machine, and of what only runs find
 // out.
-var localCodes = []string{CodeConfig, CodeDiskFull, CodeSpoolFull, CodeState, CodeStuckRun, CodeMachine, CodeProgram, CodeLogsDisabled, CodeLogsEntry,
+var localCodes = []string{CodeConfig, CodeDiskFull, CodeSpoolFull, CodeState, CodeStuckRun, CodeMachine, CodeProgram, CodeLogsDisabled, CodeLogsEntry, CodeOpenFiles,
 	CodeAgentTooOld, CodeAgentFiles, CodeUndelivered, CodeNotRunning, CodeWithheld}
 
 // endingCode is the code at the end of a message.

@@ -137,7 +137,7 @@ func outcomes(d Diagnosis) []string {
 
 // wellSteps are those of a machine on which all is well, and jira alone.
 var wellSteps = []string{
-	"config ok", "agent_settings ok", "logs_enabled ok", "logs ok", "agent_version ok", "run_path ok", "folders ok", "spool_readable ok", "adapter ok", "program ok",
+	"config ok", "agent_settings ok", "logs_enabled ok", "logs ok", "open_files ok", "agent_version ok", "run_path ok", "folders ok", "spool_readable ok", "adapter ok", "program ok",
 	"dns ok", "connection ok", "tls ok", "proxy ok", "clock ok", "site ok",
 	"token jira ok", "scopes jira ok", "permission jira ok", "plan jira ok", "record jira ok",
 	"spool ok", "registry ok", "state jira ok",

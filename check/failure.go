@@ -37,6 +37,7 @@ const (
 	CodeProgram      = "program_error"  // a mistake in this program
 	CodeLogsDisabled = "logs_disabled"  // the Agent collects no logs
 	CodeLogsEntry    = "logs_entry"     // no entry of `logs:` follows the spool
+	CodeOpenFiles    = "open_files"     // more spool files than the Agent follows
 	CodeAgentTooOld  = "agent_too_old"  // before 7.77
 	CodeAgentFiles   = "agent_files"    // what the Agent needs is missing, or not as it needs it
 	CodeNotRunning   = "not_running"    // the Agent does not run the check
@@ -113,6 +114,7 @@ func Failures() []Failure {
 		{CodeConfig, "The configuration is not valid", "mend what the message names; `atlassian-audit-records validate` shows every problem at once"},
 		{CodeLogsDisabled, "The Agent collects no logs", "set `logs_enabled: true` in datadog.yaml and restart the Agent"},
 		{CodeLogsEntry, "The Agent does not follow the spool", "copy the entries of `logs:` from conf.yaml.example, with the path that the message names"},
+		{CodeOpenFiles, "There are more spool files than the Agent follows", "raise `logs_config.open_files_limit` in datadog.yaml to what the message names and restart the Agent, or spread the sites over several Agents"},
 		{CodeAgentTooOld, "The Agent is older than 7.77", "update the Agent"},
 		{CodeAgentFiles, "Something of the Agent's is missing, or not as the check needs it", "do what the message says, as root where needed"},
 		{CodeNotRunning, "The Agent does not run the check", "see in `datadog-agent status`, under Collector, whether it runs atlassian_audit_records and with which error, and restart the Agent after a change of the configuration"},

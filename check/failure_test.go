@@ -268,6 +268,7 @@ func failures() []failing {
 var unreachable = map[string]string{
 	atlassian.CodeCredential: "an instance cannot be configured without a credential",
 	auth.CodeOrigin:          "every request that the client builds goes to the site, the gateway or the authorisation server",
+	CodeOpenFiles:            "the Agent does not tell a check about its limit of files: diagnose and validate do",
 	CodeLogsEntry:            "the Agent does not tell a check about its logs section: diagnose does",
 	CodeAgentFiles:           "the Agent does not tell a check about its files: diagnose does",
 	CodeNotRunning:           "a check that is not run says nothing: status and diagnose do",

@@ -19,6 +19,14 @@ type room struct {
 	begun, left int64
 }
 
+// roomOfPage is what the spool can grow by while one page is read: the lines of a
+// page, which is 8 MiB at most, in each of the four runs that an Agent does at a time.
+const roomOfPage = 4 * (16 << 20)
+
+// pagesIn is how many pages surely fit into so many bytes: for so long nobody needs
+// to ask for the size of the spool, which takes the longer the more sites there are.
+func pagesIn(bytes int64) int64 { return max(0, bytes/roomOfPage-1) }
+
 // usage is what the files of all sources take.
 func (f folders) usage() (u spool.Usage, places []spool.Folders, err error) {
 	places, err = f.places()
@@ -57,6 +65,7 @@ func (r *run) pause() {
 		}
 	}
 	r.room = room{begun: u.Spooled, left: r.config.SpoolMaxSize - held}
+	r.pagesLeft.Store(pagesIn(r.room.left))
 	switch free, err := r.options.FreeSpace(r.folders.base); {
 	case err != nil:
 		r.fail(err)
@@ -125,11 +134,19 @@ func (r *run) hasRoom() error {
 	if free < r.config.SpoolMinFree {
 		return errNoRoom
 	}
-	u, _, err := r.folders.usage()
-	if err == nil && u.Spooled-r.room.begun >= r.room.left {
-		err = errNoRoom
+	if r.pagesLeft.Add(-1) >= 0 {
+		return nil
 	}
-	return err
+	u, _, err := r.folders.usage()
+	if err != nil {
+		return err
+	}
+	left := r.room.left - (u.Spooled - r.room.begun)
+	if left <= 0 {
+		return errNoRoom
+	}
+	r.pagesLeft.Store(pagesIn(left))
+	return nil
 }
 
 // filled pauses the products in the midst of a run.

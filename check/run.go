@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"atlassian_audit_records/pkg/atlassian"
@@ -41,6 +42,8 @@ type run struct {
 	// still be written.
 	registry registry
 	room     room
+	// pagesLeft is how many pages may be read before the spool is measured again.
+	pagesLeft atomic.Int64
 	// shared is what the run has to do with other machines.
 	shared sharing
 	// backfill is true where this is a step of a backfill.

@@ -160,15 +160,16 @@ const datadogConfUsage = "the Agent's datadog.yaml, whose proxy and run_path cou
 // ofAgent completes env by the Agent's settings, as far as they can be read: before
 // root's rights are given up, which that may take. given says that a flag has the
 // run path. Where there is no Agent, nothing changes.
-func ofAgent(env *check.Env, io stdio, datadogConf string, given bool) {
+func ofAgent(env *check.Env, io stdio, datadogConf string, given bool) (settings agent.Settings) {
 	if datadogConf == "" {
-		return
+		return settings
 	}
-	settings, _ := agent.ReadSettings(datadogConf, io.getenv) // diagnose tells what is wrong with them
+	settings, _ = agent.ReadSettings(datadogConf, io.getenv) // diagnose tells what is wrong with them
 	env.Proxy = check.SettingsProxy(settings)
 	if !given && filepath.IsAbs(settings.RunPath) {
 		env.RunPath = settings.RunPath
 	}
+	return settings
 }
 
 // siteHandle is said where the site is not known.

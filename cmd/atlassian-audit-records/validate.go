@@ -47,7 +47,7 @@ func newValidateCommand(io stdio) *cobra.Command {
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			env := check.Env{RunPath: runPath, Getenv: io.getenv, Handles: true}
-			ofAgent(&env, io, datadogConf, cmd.Flags().Changed("run-path"))
+			settings := ofAgent(&env, io, datadogConf, cmd.Flags().Changed("run-path"))
 			file, err := check.ParseFile(conf, env)
 			out := validation{Valid: err == nil, Problems: []check.Problem{}, Warnings: []check.Problem{}}
 			var broken *check.ConfigError
@@ -61,6 +61,9 @@ func newValidateCommand(io stdio) *cobra.Command {
 				out.Instances = len(file.Instances)
 				out.Warnings = append(out.Warnings, file.Warnings...)
 				out.credentials(file, time.Now())
+				if crowd := check.CrowdOf(file.Instances, settings.OpenFiles); crowd.Text != "" {
+					out.Warnings = append(out.Warnings, check.Problem{Path: "instances", Text: crowd.Text + ": " + crowd.Next + " (" + check.CodeOpenFiles + ")"})
+				}
 			}
 			if err := out.write(io, asJSON); err != nil {
 				return err

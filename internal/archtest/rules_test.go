@@ -139,6 +139,12 @@ var rooms = map[string]room{
 			"the folder in which its lines are, are known to it",
 		forTests: true,
 	},
+	"internal/fleet": {
+		imports: []string{"check", "pkg/agent", "pkg/atlassian/atlassiantest"},
+		why: "it stands for the Agent, which starts processes and reads files; what it shared with the spool whose files it counts would " +
+			"let one mistake cancel another",
+		forTests: true,
+	},
 	"internal/explore": {
 		imports: []string{
 			"pkg/audit", "pkg/collect", "pkg/spool", "pkg/spool/spooltest", "pkg/state", "pkg/atlassian/atlassiantest", "internal/sourcetest",

@@ -73,18 +73,27 @@ type Registry struct {
 // the folder under another path (a symbolic link, a mount of a container). That
 // is for names which never come back, as the spool's. Of several
 // such entries the lowest offset counts.
-func (r Registry) Lookup(path string) (RegistryEntry, bool) {
-	if e, ok := r.Files[path]; ok {
-		return e, true
-	}
-	var found RegistryEntry
-	ok := false
-	for other, e := range r.Files {
-		if tail(other) == tail(path) && (!ok || e.Offset < found.Offset) {
-			found, ok = e, true
+func (r Registry) Lookup(path string) (RegistryEntry, bool) { return r.Finder()(path) }
+
+// Finder is Lookup for many paths: what is not there under exactly its path costs one
+// look through the registry in all, not one each. It is for one goroutine.
+func (r Registry) Finder() func(path string) (RegistryEntry, bool) {
+	var lowest map[string]RegistryEntry
+	return func(path string) (RegistryEntry, bool) {
+		if e, ok := r.Files[path]; ok {
+			return e, true
 		}
+		if lowest == nil {
+			lowest = make(map[string]RegistryEntry, len(r.Files))
+			for other, e := range r.Files {
+				if was, ok := lowest[tail(other)]; !ok || e.Offset < was.Offset {
+					lowest[tail(other)] = e
+				}
+			}
+		}
+		e, ok := lowest[tail(path)]
+		return e, ok
 	}
-	return found, ok
 }
 
 // tail is a path's last two names. Windows knows no case, and both separators.

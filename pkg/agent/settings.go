@@ -26,6 +26,8 @@ type Settings struct {
 	RunPath, LogsRunPath string
 	// LogsEnabled is nil where nothing is said; the Agent then collects no logs.
 	LogsEnabled *bool
+	// OpenFiles is logs_config.open_files_limit; 0 where nothing, or nonsense, is said.
+	OpenFiles int
 	// ProxyHTTP and ProxyHTTPS may hold a password. A handle of the Agent's
 	// secret management is left out: only the Agent can resolve it.
 	ProxyHTTP, ProxyHTTPS string
@@ -35,6 +37,15 @@ type Settings struct {
 // DatadogConf is the Agent's own configuration file, where the Agent was
 // installed the usual way.
 func DatadogConf() string { return filepath.Join(filepath.Dir(ConfPath()), "datadog.yaml") }
+
+// OpenFilesLimit is logs_config.open_files_limit where nobody set it (7.77 to 7.85):
+// how many log files the Agent follows at a time, all of its sources together.
+func OpenFilesLimit() int {
+	if runtime.GOOS == "darwin" {
+		return 200
+	}
+	return 500
+}
 
 // UserName is the user that the Agent runs as, where it was installed the usual
 // way; empty on Windows, where rights are inherited from folders.
@@ -73,6 +84,9 @@ func ReadSettings(path string, getenv func(string) string) (Settings, error) {
 	s.LogsRunPath = strings.ReplaceAll(pick("DD_LOGS_CONFIG_RUN_PATH", "logs_config", "run_path"), "${run_path}", s.RunPath)
 	if enabled, bad := strconv.ParseBool(pick("DD_LOGS_ENABLED", "logs_enabled")); bad == nil {
 		s.LogsEnabled = &enabled
+	}
+	if n, bad := strconv.Atoi(pick("DD_LOGS_CONFIG_OPEN_FILES_LIMIT", "logs_config", "open_files_limit")); bad == nil && n > 0 {
+		s.OpenFiles = n
 	}
 	s.ProxyHTTP = withoutHandle(pick("DD_PROXY_HTTP", "proxy", "http"))
 	s.ProxyHTTPS = withoutHandle(pick("DD_PROXY_HTTPS", "proxy", "https"))
