@@ -16,7 +16,7 @@ func peakOf(s *os.ProcessState) int64 {
 		return 0
 	}
 	if runtime.GOOS == "darwin" {
-		return int64(u.Maxrss)
+		return u.Maxrss
 	}
-	return int64(u.Maxrss) << 10 //nolint:unconvert // it is 32 bits wide on some platforms
+	return u.Maxrss << 10
 }

@@ -108,7 +108,7 @@ func (r *runners) one(ctx context.Context, p place, ahead time.Duration) (u roun
 		program, word = r.self, collectWord
 		env = append(env, roleVariable+"=yes", aheadVariable+"="+ahead.String(), "GOMEMLIMIT=44MiB", "GOGC=200")
 	}
-	cmd := exec.CommandContext(ctx, program, word)
+	cmd := exec.CommandContext(ctx, program, word) //nolint:gosec // the operator names the program
 	cmd.Env = env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
