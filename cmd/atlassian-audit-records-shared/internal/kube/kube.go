@@ -30,6 +30,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -79,6 +80,10 @@ func Open(c shared.Config, now func() time.Time) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if at, _, err := rest.DefaultServerUrlFor(way); err == nil && at.Scheme != "https" && !isLoopback(at.Hostname()) {
+		return nil, &shared.Error{Kind: shared.Refused, What: c.Name() + " is reached in plain text: whoever is on the way could read consents and hide records",
+			Next: "give the cluster's https:// address in the kubeconfig"}
+	}
 	return open(c, way, now)
 }
 
@@ -100,6 +105,12 @@ func wayTo(kubeconfig string) (*rest.Config, error) {
 			Next: "see that the pod has one and automountServiceAccountToken is not false, or give state_kubeconfig"}
 	}
 	return way, nil
+}
+
+// isLoopback reports whether a host is this machine.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func open(c shared.Config, way *rest.Config, now func() time.Time) (*Store, error) {

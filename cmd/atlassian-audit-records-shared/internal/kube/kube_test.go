@@ -260,3 +260,53 @@ func TestNothingIsLeftOver(t *testing.T) {
 		t.Errorf("there are %d ConfigMaps: %v", len(names), names)
 	}
 }
+
+// TestWhatARunAsks of the server: docs/shared-state.md has the numbers.
+func TestWhatARunAsks(t *testing.T) {
+	t.Parallel()
+	f := kubetest.New(t)
+	heads(t, f.Config())
+	s := mustOpen(t, "heads-test", f.Config(), time.Now)
+	key := "sites/example.atlassian.net/jira/head"
+	var g shared.Grant
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want int
+	}{
+		{"keeping the lease", func() (err error) { g, err = s.Hold(t.Context(), claim("web-1")); return err }, 3},
+		{"what stands there", func() error { _, err := s.Read(t.Context(), []string{key}); return err }, 2},
+		{"sharing what was delivered", func() error {
+			return s.Write(t.Context(), g, shared.Write{Last: []shared.Value{{Key: key, Bytes: []byte("4")}}})
+		}, 5},
+	} {
+		before := f.Answers()
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if n := f.Answers() - before; n != step.want {
+			t.Errorf("%s takes %d requests, and %d are documented", step.name, n, step.want)
+		}
+	}
+	other := mustOpen(t, "heads-test", f.Config(), time.Now)
+	before := f.Answers()
+	if g, err := other.Hold(t.Context(), claim("web-2")); err != nil || g.Held || f.Answers()-before != 1 {
+		t.Errorf("standing by takes %d requests: %+v, %v", f.Answers()-before, g, err)
+	}
+}
+
+// TestPlainTextIsForThisMachine: whoever is on the way could hide records.
+func TestPlainTextIsForThisMachine(t *testing.T) {
+	t.Parallel()
+	for host, ok := range map[string]bool{
+		"https://kubernetes.example.com:6443": true, "http://127.0.0.1:8001": true, "http://localhost:8001": true, "http://[::1]:8001": true,
+		"http://kubernetes.example.com": false, "kubernetes.example.com:8080": false, "http://10.0.0.1": false,
+	} {
+		c := config("fleet")
+		c.Kubeconfig = kubetest.Kubeconfig(t, &rest.Config{Host: host})
+		_, err := Open(c, time.Now)
+		if refused := shared.KindOf(err) == shared.Refused && strings.Contains(err.Error(), "https"); ok && err != nil || !ok && !refused {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -24,7 +25,8 @@ const orders = 150
 
 // TestNoOrderOfRequestsLetsTwoWrite: three machines take the lease from each other and
 // write, and before each of their requests any of them may be paused for as long as
-// it takes the others to go on. Whatever the order, each head that was written is the
+// it takes the others to go on. In some orders requests or answers are lost. Whatever
+// the order, each head that was written is the
 // next one of the head that its writer read, and whoever reads finds all that a head
 // names.
 func TestNoOrderOfRequestsLetsTwoWrite(t *testing.T) {
@@ -32,7 +34,10 @@ func TestNoOrderOfRequestsLetsTwoWrite(t *testing.T) {
 	refused := 0
 	for seed := range uint64(orders) {
 		synctest.Test(t, func(t *testing.T) {
-			w := &orderly{t: t, seed: seed, fake: kubetest.NewUnserved(), random: rand.New(rand.NewPCG(seed, 7)), next: map[string]string{}, written: map[string]bool{}, twins: seed%3 == 0}
+			w := &orderly{t: t, seed: seed, fake: kubetest.NewUnserved(), random: rand.New(rand.NewPCG(seed, 7)), next: map[string]string{}, written: map[string]bool{}, perhaps: map[string]string{}, twins: seed%3 == 0}
+			if seed%2 == 0 {
+				w.lossy = 20
+			}
 			w.run()
 			refused += w.refused
 		})
@@ -56,7 +61,12 @@ type orderly struct {
 	// next is, by each head, the one that was written behind it.
 	next    map[string]string
 	written map[string]bool
+	// perhaps are heads of which it is not known whether they were written, and behind
+	// which.
+	perhaps map[string]string
 	refused int
+	// lossy tells that one of so many requests or answers is lost; 0 for none.
+	lossy int
 	// twins tells that the last worker is another process of the first one's machine,
 	// with the same lease: which does not happen as long as the state has a lock. What
 	// the one writes the other may replace; still nothing may be torn.
@@ -98,8 +108,15 @@ func (o *orderly) run() {
 			if q.Body == nil { // as a server's never is
 				q.Body = http.NoBody
 			}
+			lost := o.lossy > 0 && o.random.IntN(o.lossy) == 0
+			if lost && o.random.IntN(2) == 0 {
+				return nil, errLost
+			}
 			answer := httptest.NewRecorder()
 			o.fake.ServeHTTP(answer, q)
+			if lost {
+				return nil, errLost
+			}
 			return answer.Result(), nil
 		})}
 		w.store = mustOpen(o.t, "fleet", way, w.hours.now)
@@ -151,12 +168,17 @@ func (w *worker) work() {
 	ctx := w.t.Context()
 	for range rounds {
 		g, err := w.store.Hold(ctx, w.claim)
-		w.fine("Hold", err)
+		if w.fine("Hold", err); err != nil {
+			continue
+		}
 		w.claim.Memory = g.Memory
 		if !g.Held {
 			continue
 		}
-		n, head := w.head(ctx)
+		n, head, ok := w.head(ctx)
+		if !ok {
+			continue
+		}
 		fresh := fmt.Sprintf("%d:%s-%s", n+1, w.claim.Holder.Host, shared.NewID())
 		err = w.store.Write(ctx, g, shared.Write{
 			First: []shared.Value{{Key: seenKey(n + 1), Bytes: []byte(fresh)}},
@@ -165,13 +187,11 @@ func (w *worker) work() {
 		})
 		switch {
 		case err == nil:
-			if other, ok := w.o.next[head]; ok && !w.o.twins {
-				w.t.Errorf("two heads were written behind %q: %q and %q", head, other, fresh)
-			}
-			w.o.next[head], w.o.written[fresh] = fresh, true
+			w.o.wrote(head, fresh)
 		case shared.KindOf(err) == shared.Lost:
 			w.o.refused++
 		default:
+			w.o.perhaps[fresh] = head
 			w.fine("Write", err)
 		}
 		if w.o.random.IntN(4) == 0 {
@@ -180,20 +200,36 @@ func (w *worker) work() {
 	}
 }
 
-// fine fails unless there is no error, but what is changed all the time.
+// wrote notes that a head was written behind another one, which happens once.
+func (o *orderly) wrote(behind, head string) {
+	if other, ok := o.next[behind]; ok && !o.twins {
+		o.t.Errorf("two heads were written behind %q: %q and %q", behind, other, head)
+	}
+	o.next[behind], o.written[head] = head, true
+}
+
+var errLost = errors.New("it was lost on the way")
+
+// fine fails unless there is no error, but one on the way, or that it is changed all
+// the time.
 func (w *worker) fine(doing string, err error) {
-	if err != nil && !strings.Contains(err.Error(), "all the time") {
+	if err != nil && !strings.Contains(err.Error(), "all the time") && (w.o.lossy == 0 || !strings.Contains(err.Error(), errLost.Error())) {
 		w.t.Errorf("%s: %s: %v", w.claim.Holder.Host, doing, err)
 	}
 }
 
-// head reads the head and what it names.
-func (w *worker) head(ctx context.Context) (n int, head string) {
+// head reads the head and what it names; not ok where an answer was lost.
+func (w *worker) head(ctx context.Context) (n int, head string, ok bool) {
 	values, err := w.store.Read(ctx, []string{headKey})
-	w.fine("Read", err)
+	if w.fine("Read", err); err != nil {
+		return 0, "", false
+	}
 	head = string(values[headKey])
 	if head == "" {
-		return 0, ""
+		return 0, "", true
+	}
+	if behind, ok := w.o.perhaps[head]; ok && !w.o.written[head] {
+		w.o.wrote(behind, head)
 	}
 	if !w.o.written[head] {
 		w.t.Errorf("%s read the head %q, which nobody wrote", w.claim.Holder.Host, head)
@@ -202,9 +238,11 @@ func (w *worker) head(ctx context.Context) (n int, head string) {
 	n, err = strconv.Atoi(number)
 	w.fine("Atoi", err)
 	both, err := w.store.Read(ctx, []string{headKey, seenKey(n), seenKey(n + 1)})
-	w.fine("Read", err)
+	if w.fine("Read", err); err != nil {
+		return 0, "", false
+	}
 	if now := string(both[headKey]); now == head && string(both[seenKey(n)]) != head || now == "" {
 		w.t.Errorf("%s: behind %q stand %q", w.claim.Holder.Host, head, both)
 	}
-	return n, head
+	return n, head, true
 }

@@ -35,6 +35,7 @@ type Fake struct {
 	version int
 	ahead   time.Duration
 	asked   map[string]bool
+	answers int
 	refuse  func(verb, resource, name string) int
 }
 
@@ -77,6 +78,13 @@ func (f *Fake) Asked() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Sorted(maps.Keys(f.asked))
+}
+
+// Answers are how many there were.
+func (f *Fake) Answers() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.answers
 }
 
 // Names are the names of the objects of a resource, sorted.
@@ -140,6 +148,7 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	w.Header().Set("Date", time.Now().Add(f.ahead).UTC().Format(http.TimeFormat))
+	f.answers++
 	code, answer := f.answer(q.Method, q.URL.Path, body)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
