@@ -47,12 +47,12 @@ demo: build # the main job from end to end on this machine, nothing configured
 
 test: test-go test-python # every test; with the race detector where there is a C compiler
 
-# The suite of pkg/collect is long: all of it runs without the race detector, and with it
-# the part where goroutines meet; `make race`, in nightly, runs all of it so. What
-# internal/comparison tests are hundreds of short processes: likewise.
+# With the race detector run the packages in which goroutines meet, and of pkg/collect,
+# whose suite is long, the part where they do; `make race`, in nightly, runs all of it so.
+RACED := ./check ./pkg/agent/... ./pkg/atlassian/... ./pkg/auth/... ./pkg/datadog/... ./pkg/shared/...
 test-go: # every Go test
-	tools/test.sh $$(go list ./... | grep -vE '/(pkg/collect|internal/comparison)$$')
-	go test -timeout 20m ./pkg/collect ./internal/comparison
+	tools/test.sh $(RACED)
+	go test -timeout 20m $$(go list ./... | grep -vxF "$$(go list $(RACED))")
 	tools/test.sh -run 'PagesThatComeFast|KilledBetween|AnyLife|EveryOperation' ./pkg/collect
 	cd $(SENDER) && $(CURDIR)/tools/test.sh ./...
 	go test -C $(SHARED) -timeout 20m ./... # the race detector would compile a whole etcd once more: `make race` does
