@@ -71,3 +71,16 @@ func TestBodiesAreReadAsTheyWereSent(t *testing.T) {
 		})
 	}
 }
+
+// TestACompressedAnswerIsAskedFor: net/http asks for it only where nobody else
+// unpacks it.
+func TestACompressedAnswerIsAskedFor(t *testing.T) {
+	t.Parallel()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://a.example", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if acceptGzip(req); req.Header.Get("Accept-Encoding") != "gzip" {
+		t.Errorf("the header is %q", req.Header.Get("Accept-Encoding"))
+	}
+}
