@@ -165,6 +165,23 @@ func TestInABrowserEveryTileIsDrawn(t *testing.T) {
 	}
 }
 
+// TestInABrowserChartsDoNotWaitForAFrame: a busy browser has the document before
+// its first frame, and a hidden window never has one.
+func TestInABrowserChartsDoNotWaitForAFrame(t *testing.T) {
+	t.Parallel()
+	browser(t)
+	text := written(t, madeUpPage(t, t.TempDir()))
+	text = regexp.MustCompile(`<meta http-equiv="Content-Security-Policy"[^>]*>`).ReplaceAllString(text,
+		"<script>window.ResizeObserver = class { observe() {} };</script>")
+	document, complaints := opened(t, text)
+	if complaints != "" {
+		t.Errorf("the page complains: %s", complaints)
+	}
+	if !strings.Contains(document, "<canvas") {
+		t.Error("no chart is drawn before the first frame")
+	}
+}
+
 func TestInABrowserNothingReachesANetwork(t *testing.T) {
 	t.Parallel()
 	browser(t)

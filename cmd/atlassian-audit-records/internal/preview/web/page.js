@@ -84,6 +84,7 @@
     return el("div", "scroll", el("table", "rows", el("thead", "", head), body));
   }
 
+  const charts = []; // what draws each chart at the size it has now, if it is shown
   function chart(w) {
     const plot = el("div", "plot");
     const legend = el("div", "legend");
@@ -143,13 +144,15 @@
       },
     }, [times, ...order.map((i) => drawn[i])], plot);
     let at = null;
-    new ResizeObserver(() => {
+    const fit = () => {
       const { clientWidth: width, clientHeight: height } = plot;
       if (!width || !height || at && at.width === width && at.height === height) return;
       if (at) at.destroy();
       at = draw(width, height);
       plot.append(tip);
-    }).observe(plot);
+    };
+    charts.push(fit);
+    new ResizeObserver(fit).observe(plot);
     return el("div", "chart", plot, legend);
   }
 
@@ -245,6 +248,7 @@
   function choose(i) {
     boards.forEach((b, n) => { b.style.display = n === i ? "" : "none"; });
     [...tabs.children].forEach((t, n) => t.setAttribute("aria-selected", String(n === i)));
+    charts.forEach((fit) => fit()); // a resize is told with the next frame only, which a hidden window may never have
   }
   model.dashboards.forEach((d, i) => {
     const b = el("button", "", d.title.replace(/ - Overview$/, ""));
