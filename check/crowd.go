@@ -31,6 +31,34 @@ type Crowd struct {
 // 0 for the default.
 func CrowdOf(instances []Instance, limit int) Crowd { return crowd(instances, 0, limit) }
 
+// CrowdIn is CrowdOf with the files that lie in the spool now, as far as this user
+// may look. It is no crowd where the command run sends them, which follows all.
+func CrowdIn(instances []Instance, limit int) Crowd {
+	files := 0
+	for i, in := range instances {
+		c := in.Config
+		for _, p := range c.Products {
+			last, err := readLastRun(foldersOf(c.RunPath, c.Name()).lastRun(p))
+			if err == nil && last.Registry == ownRegistry(c.RunPath) {
+				return Crowd{}
+			}
+		}
+		if i == 0 { // one configuration has one run path
+			files = spoolFiles(c.RunPath)
+		}
+	}
+	return crowd(instances, files, limit)
+}
+
+// Notice is Text and Next in one sentence with the code; empty where nothing is
+// wrong.
+func (c Crowd) Notice() string {
+	if c.Text == "" {
+		return ""
+	}
+	return c.Text + ": " + c.Next + " (" + CodeOpenFiles + ")"
+}
+
 func crowd(instances []Instance, files, limit int) Crowd {
 	if limit <= 0 {
 		limit = agent.OpenFilesLimit()

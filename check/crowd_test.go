@@ -80,6 +80,34 @@ func TestDiagnoseCountsTheFilesOfTheSpool(t *testing.T) {
 	})
 }
 
+// TestCrowdIn is about what status says: the files that lie there count, where the
+// Agent follows them.
+func TestCrowdIn(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		c := w.config(classicAuth, "products: [jira]")
+		instances := []Instance{{Config: c}}
+		w.runWell(c)
+		dir := agent.SpoolDir(agent.Base(w.run), audit.Jira.LogSource())
+		for _, name := range []string{"a.jsonl", "b.jsonl"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("{}\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := CrowdIn(instances, 2); !got.Over || got.Files != 3 || !strings.HasSuffix(got.Notice(), " over several Agents (open_files)") {
+			t.Errorf("three files, of which the Agent follows two: %+v", got)
+		}
+		if got := CrowdIn(instances, 3); got.Over || got.Notice() != "" {
+			t.Errorf("three files, all of which it follows: %+v", got)
+		}
+		w.options.Agent = AgentInfo{LogsRunPath: filepath.Dir(ownRegistry(w.run))}
+		w.runWell(c)
+		if got := CrowdIn(instances, 2); got.Notice() != "" {
+			t.Errorf("where the command run sends: %+v", got)
+		}
+	})
+}
+
 func TestPagesIn(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ bytes, want int64 }{

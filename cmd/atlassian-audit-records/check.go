@@ -112,19 +112,32 @@ func (f checkFlags) run(ctx context.Context, io stdio) error {
 	return nil
 }
 
-// instances reads the configuration, as the user whom the run path belongs to.
+// configured is a configuration as the command's flags have it.
+type configured struct {
+	// all are the instances, chosen those that --instance-filter names.
+	all, chosen []check.Instance
+	settings    agent.Settings
+}
+
+// instances are those of the configuration that the flags choose.
 func (f checkFlags) instances(io stdio) ([]check.Instance, error) {
+	c, err := f.configured(io)
+	return c.chosen, err
+}
+
+// configured reads the configuration, as the user whom the run path belongs to.
+func (f checkFlags) configured(io stdio) (out configured, err error) {
 	env := check.Env{RunPath: f.runPath, Getenv: io.getenv, Handles: f.handles}
-	ofAgent(&env, io, f.datadogConf, f.given)
+	out.settings = ofAgent(&env, io, f.datadogConf, f.given)
 	runPath, err := filepath.Abs(f.runPath)
 	if err != nil {
-		return nil, fmt.Errorf("--run-path: %w", err)
+		return out, fmt.Errorf("--run-path: %w", err)
 	}
 	if !f.given {
 		runPath = check.FileRunPath(f.conf, env)
 	}
 	if err := agent.BecomeOwner(runPath); err != nil {
-		return nil, err
+		return out, err
 	}
 	file, err := check.ParseFile(f.conf, env)
 	var broken *check.ConfigError
@@ -134,23 +147,23 @@ func (f checkFlags) instances(io stdio) ([]check.Instance, error) {
 			fmt.Fprintf(io.err, "error: %s\n", p)
 		}
 		fmt.Fprintf(io.err, "The configuration is not valid: %s.\n", counted(len(broken.Problems), "problem"))
-		return nil, &statusError{statusFailed}
+		return out, &statusError{statusFailed}
 	case err != nil:
-		return nil, err
+		return out, err
 	}
-	var out []check.Instance
 	var sites []string
 	for _, in := range file.Instances {
 		if f.given {
 			in.Config.RunPath = runPath
 		}
+		out.all = append(out.all, in)
 		sites = append(sites, in.Config.Name())
 		if in.Config.Matches(f.filter) {
-			out = append(out, in)
+			out.chosen = append(out.chosen, in)
 		}
 	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("no instance's site contains %q: there are %s", f.filter, strings.Join(sites, ", "))
+	if len(out.chosen) == 0 {
+		return out, fmt.Errorf("no instance's site contains %q: there are %s", f.filter, strings.Join(sites, ", "))
 	}
 	return out, nil
 }

@@ -22,6 +22,10 @@ type statusAnswer struct {
 	At        time.Time              `json:"at"`
 	RunPath   string                 `json:"run_path"`
 	Instances []check.InstanceStatus `json:"instances"`
+	// Warnings and Act concern all instances: what may become bad, and what a
+	// person must do now.
+	Warnings []string `json:"warnings"`
+	Act      []string `json:"act"`
 	// MustAct is true where a person must do something.
 	MustAct bool `json:"must_act"`
 }
@@ -32,7 +36,8 @@ func newStatusCommand(io stdio) *cobra.Command {
 		Use:   "status [--conf FILE|DIR]",
 		Short: "Tell how things stand, without asking Atlassian",
 		Long: "Tells for each instance and product what has been read, what is missing, what the\n" +
-			"Agent has not delivered, what is waited for, the last error, and what a person must do.\n" +
+			"Agent has not delivered, what is waited for, the last error, and what a person must do;\n" +
+			"for all of them, whether the Agent can follow so many files.\n" +
 			"It needs no network, changes nothing, and works while the check runs.\n\n" +
 			"As root it takes the identity of the run path's owner.\n\n" +
 			"Exit status: 0 nothing is to be done, 1 a person must act, or nothing could be read, 2 wrong use.",
@@ -54,12 +59,12 @@ func newStatusCommand(io stdio) *cobra.Command {
 
 func (f checkFlags) status(io stdio, now time.Time) error {
 	f.handles = true
-	instances, err := f.instances(io)
+	conf, err := f.configured(io)
 	if err != nil {
 		return err
 	}
-	out := statusAnswer{At: now.UTC(), RunPath: instances[0].Config.RunPath, Instances: []check.InstanceStatus{}}
-	for _, in := range instances {
+	out := statusAnswer{At: now.UTC(), RunPath: conf.chosen[0].Config.RunPath, Instances: []check.InstanceStatus{}, Warnings: []string{}, Act: []string{}}
+	for _, in := range conf.chosen {
 		if in.Config.Name() == "" {
 			fmt.Fprintf(io.err, "%s: %s\n", in.Where, siteHandle)
 			continue
@@ -77,6 +82,7 @@ func (f checkFlags) status(io stdio, now time.Time) error {
 	if len(out.Instances) == 0 {
 		return &statusError{statusFailed}
 	}
+	out.crowd(check.CrowdIn(conf.all, conf.settings.OpenFiles))
 	if f.asJSON {
 		err = writeJSON(io.out, out)
 	} else {
@@ -89,6 +95,16 @@ func (f checkFlags) status(io stdio, now time.Time) error {
 		return &statusError{statusFailed}
 	}
 	return nil
+}
+
+// crowd tells whether the Agent can follow the files of all instances.
+func (a *statusAnswer) crowd(c check.Crowd) {
+	switch {
+	case c.Over:
+		a.Act, a.MustAct = append(a.Act, c.Notice()), true
+	case c.Text != "":
+		a.Warnings = append(a.Warnings, c.Notice())
+	}
 }
 
 // text is the answer for people.
@@ -107,6 +123,12 @@ func (a statusAnswer) text() string {
 			}
 		}
 		b.WriteString("\n")
+	}
+	for _, w := range a.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n\n", w)
+	}
+	for _, act := range a.Act {
+		fmt.Fprintf(&b, "to do: %s\n\n", act)
 	}
 	if a.MustAct {
 		b.WriteString("A person must act: see \"to do\" above.\n")

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +111,43 @@ func TestStatusNeedsNoSecret(t *testing.T) {
 	}
 	if got := start(t, "", "status", "--conf", conf, "--run-path", s.run); got.Status != 0 || got.Err != "" {
 		t.Errorf("outcome %+v", got)
+	}
+}
+
+func TestStatusWarnsOfMoreFilesThanTheAgentFollows(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	conf := s.conf("")
+	if got := start(t, "", "check", "--conf", conf, "--run-path", s.run); got.Status != 0 {
+		t.Fatalf("check: %+v", got)
+	}
+	for _, tt := range []struct {
+		name      string
+		limit     int
+		status    int
+		said      string
+		warn, act int
+	}{
+		{"two products and a limit of one must be mended", 1, 1, "\nto do: the Agent follows 1 log files at a time, and 2 products with a file each are configured: ", 0, 1},
+		{"a limit that is reached when files roll is a warning", 3, 0, "\nwarning: the Agent follows 3 log files at a time, and 2 products are configured, ", 1, 0},
+		{"room for two files a product is nothing to tell", 4, 0, "", 0, 0},
+	} {
+		datadog := filepath.Join(t.TempDir(), "datadog.yaml")
+		if err := os.WriteFile(datadog, fmt.Appendf(nil, "logs_config: {open_files_limit: %d}\n", tt.limit), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"status", "--conf", conf, "--run-path", s.run, "--datadog-conf", datadog}
+		got := start(t, "", args...)
+		if got.Status != tt.status || !strings.Contains(got.Out, tt.said) || strings.Count(got.Out, "(open_files)") != tt.warn+tt.act {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+		var out struct {
+			Warnings, Act []string
+			MustAct       bool `json:"must_act"`
+		}
+		if err := json.Unmarshal([]byte(start(t, "", append(args, "--json")...).Out), &out); err != nil || len(out.Warnings) != tt.warn || len(out.Act) != tt.act || out.MustAct != (tt.act > 0) {
+			t.Errorf("%s, as JSON: %+v, %v", tt.name, out, err)
+		}
 	}
 }
 

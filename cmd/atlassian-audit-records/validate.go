@@ -61,8 +61,8 @@ func newValidateCommand(io stdio) *cobra.Command {
 				out.Instances = len(file.Instances)
 				out.Warnings = append(out.Warnings, file.Warnings...)
 				out.credentials(file, time.Now())
-				if crowd := check.CrowdOf(file.Instances, settings.OpenFiles); crowd.Text != "" {
-					out.Warnings = append(out.Warnings, check.Problem{Path: "instances", Text: crowd.Text + ": " + crowd.Next + " (" + check.CodeOpenFiles + ")"})
+				if notice := check.CrowdOf(file.Instances, settings.OpenFiles).Notice(); notice != "" {
+					out.Warnings = append(out.Warnings, check.Problem{Path: "instances", Text: notice})
 				}
 			}
 			if err := out.write(io, asJSON); err != nil {
