@@ -3,12 +3,9 @@ package check
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -145,105 +142,6 @@ func TestOneProductThatIsRefusedLeavesTheOtherAlone(t *testing.T) {
 	})
 }
 
-func TestARateLimitBindsTheNextProcess(t *testing.T) {
-	t.Parallel()
-	inWorld(t, func(t *testing.T, w *world) {
-		c := w.config(classicAuth)
-		w.server.Fault(atlassiantest.Fault{Times: 2, Action: atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds)})
-		_, rec := w.runWell(c)
-		short, messages := states(rec)
-		want := []string{"can_connect jira OK", "is_current jira WARNING", "can_connect confluence OK", "is_current confluence WARNING"}
-		if diff := cmp.Diff(want, short); diff != "" {
-			t.Errorf("service checks (-want +got):\n%s", diff)
-		}
-		if m := messages["is_current jira"]; !strings.HasPrefix(m, "Atlassian is not asked before 2000-01-01T01:01:00Z: Atlassian's rate limit is reached") {
-			t.Errorf("the message is %q", m)
-		}
-		if n, _ := metric(rec, MetricThrottled, audit.Jira); n != 1 {
-			t.Errorf("throttled: %v", n)
-		}
-		w.requests()
-		pass(59 * time.Minute)
-		_, rec = w.runWell(c)
-		if got := kinds(w.requests()); len(got) > 0 {
-			t.Errorf("before the hour was over it asked %v", got)
-		}
-		if again, _ := states(rec); !slices.Equal(again, want) {
-			t.Errorf("service checks while waiting: %v", again)
-		}
-		pass(2 * time.Minute)
-		w.runWell(c)
-		w.wantSpooled(both...)
-	})
-}
-
-func TestAWaitOfOneProductLeavesTheOtherAlone(t *testing.T) {
-	t.Parallel()
-	inWorld(t, func(t *testing.T, w *world) {
-		c := w.config(classicAuth)
-		w.server.Fault(atlassiantest.Fault{Product: "jira", Times: 1, Action: atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds)})
-		w.runWell(c)
-		w.wantSpooled(audit.Confluence)
-		w.requests()
-		pass(time.Minute)
-		w.runWell(c)
-		for _, word := range kinds(w.requests()) {
-			if word != "confluence at site" {
-				t.Errorf("it asked for %s", word)
-			}
-		}
-	})
-}
-
-func TestAWaitIsAtMostSixHours(t *testing.T) {
-	t.Parallel()
-	inWorld(t, func(t *testing.T, w *world) {
-		c := w.config(classicAuth)
-		w.server.Fault(atlassiantest.Fault{Times: 2, Action: atlassiantest.RateLimit(100*time.Hour, atlassiantest.RetrySeconds)})
-		w.runWell(c)
-		pass(6*time.Hour + time.Second)
-		w.runWell(c)
-		w.wantSpooled(both...)
-	})
-}
-
-func TestAWaitOfTheAuthorisationServerIsForBothProducts(t *testing.T) {
-	t.Parallel()
-	inWorld(t, func(t *testing.T, w *world) {
-		c := w.config(accountAuth)
-		w.server.Fault(atlassiantest.Fault{Kind: atlassiantest.KindToken, Times: 1, Action: atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds)})
-		w.runWell(c)
-		if diff := cmp.Diff([]string{"tenant_info", "token"}, kinds(w.requests())); diff != "" {
-			t.Errorf("requests of the first run (-want +got):\n%s", diff)
-		}
-		pass(time.Minute)
-		w.runWell(c)
-		if got := kinds(w.requests()); len(got) > 0 {
-			t.Errorf("while it should wait it asked %v", got)
-		}
-		pass(time.Hour)
-		w.runWell(c)
-		w.wantSpooled(both...)
-	})
-}
-
-func TestAWaitOfTheSiteItselfIsForBothProducts(t *testing.T) {
-	t.Parallel()
-	inWorld(t, func(t *testing.T, w *world) {
-		c := w.config(classicAuth)
-		w.server.Fault(atlassiantest.Fault{Kind: atlassiantest.KindTenantInfo, Times: 1, Action: atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds)})
-		w.runWell(c)
-		pass(time.Minute)
-		w.runWell(c)
-		if diff := cmp.Diff([]string{"tenant_info"}, kinds(w.requests())); diff != "" {
-			t.Errorf("requests of two runs (-want +got):\n%s", diff)
-		}
-		pass(time.Hour)
-		w.runWell(c)
-		w.wantSpooled(both...)
-	})
-}
-
 func TestABusyStateIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
@@ -343,115 +241,6 @@ func TestAnAccessTokenOutlivesTheRun(t *testing.T) {
 			t.Errorf("%d tokens were asked for in an hour and four runs", n)
 		}
 	})
-}
-
-func TestNothingSecretIsWrittenOrSaid(t *testing.T) {
-	t.Parallel()
-	for name, auth := range map[string]string{"a classic token": classicAuth, "a scoped token": scopedAuth, "a service account": accountAuth} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			inWorld(t, func(t *testing.T, w *world) {
-				c := w.config(auth)
-				said := everything(w.runWell(c))
-				w.server.Deny("confluence", atlassiantest.NotAdmin)
-				said += everything(w.runOnce(c))
-				w.server.Revoke(atlassiantest.Classic)
-				w.server.Revoke(atlassiantest.Scoped)
-				w.server.Revoke(atlassiantest.Client)
-				w.server.RevokeTokens()
-				said += everything(w.runOnce(c))
-				secrets := append(c.Secrets(), "simulated-access-token-")
-				for _, secret := range secrets {
-					if strings.Contains(said, secret) {
-						t.Errorf("%q was said", secret)
-					}
-				}
-				issued := false
-				w.walk(func(path string, info fs.FileInfo) {
-					if !info.Mode().IsRegular() {
-						return
-					}
-					text, err := os.ReadFile(path)
-					if err != nil {
-						t.Fatal(err)
-					}
-					for _, secret := range secrets {
-						if !strings.Contains(string(text), secret) {
-							continue
-						}
-						if path == agent.TokenFile(agent.Base(w.run)) && secret == "simulated-access-token-" {
-							issued = true
-							continue
-						}
-						t.Errorf("%s holds %q", path, secret)
-					}
-				})
-				if issued != (auth == accountAuth) {
-					t.Errorf("an issued token was kept: %v", issued)
-				}
-			})
-		})
-	}
-}
-
-func TestEverythingIsClosedToOthers(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Skip("Windows shows no such modes")
-	}
-	inWorld(t, func(t *testing.T, w *world) {
-		w.runWell(w.config(accountAuth))
-		files := 0
-		w.walk(func(path string, info fs.FileInfo) {
-			want := fs.FileMode(0o600)
-			switch {
-			case path == w.run:
-				return
-			case info.IsDir():
-				want = 0o700
-			default:
-				files++
-			}
-			if info.Mode().Perm() != want {
-				t.Errorf("%s has the mode %04o", path, info.Mode().Perm())
-			}
-		})
-		if files < 7 {
-			t.Errorf("there are only %d files", files)
-		}
-	})
-}
-
-func TestAPlantedLinkIsRefused(t *testing.T) {
-	t.Parallel()
-	for _, planted := range []string{"", "state", "state/example.atlassian.net", "spool", "spool/jira-audit-records", "collected"} {
-		t.Run("at "+filepath.Join("base", planted), func(t *testing.T) {
-			t.Parallel()
-			inWorld(t, func(t *testing.T, w *world) {
-				elsewhere := t.TempDir()
-				at := filepath.Join(agent.Base(w.run), filepath.FromSlash(planted))
-				if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.Symlink(elsewhere, at); err != nil {
-					t.Skip("no symbolic links here: ", err)
-				}
-				res, rec := w.runOnce(w.config(classicAuth, "products: [jira]"))
-				if !strings.Contains(res.Error, at+" is a symbolic link") {
-					t.Errorf("the error is %q", res.Error)
-				}
-				if got := kinds(w.requests()); slices.Contains(got, "jira at site") {
-					t.Errorf("it asked %v", got)
-				}
-				if left, err := os.ReadDir(elsewhere); err != nil || len(left) > 0 {
-					t.Errorf("it wrote %v through the link (%v)", left, err)
-				}
-				if short, _ := states(rec); !slices.Contains(short, "can_connect jira UNKNOWN") {
-					t.Errorf("service checks %v", short)
-				}
-			})
-		})
-	}
 }
 
 func TestAFullSpoolPausesCollection(t *testing.T) {

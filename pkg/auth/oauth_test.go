@@ -6,9 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,108 +17,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.etcd.io/bbolt"
 
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 )
-
-const (
-	host      = "example.atlassian.net"
-	auditPath = "https://api.atlassian.com/ex/jira/" + atlassiantest.DefaultCloudID + "/rest/api/3/auditing/record?limit=1"
-)
-
-// consented is a simulated Atlassian, a token file, and a clock for both.
-type consented struct {
-	t      *testing.T
-	server *atlassiantest.Server
-	path   string
-	offset atomic.Int64
-}
-
-func newConsented(t *testing.T) *consented {
-	t.Helper()
-	c := &consented{t: t, path: filepath.Join(t.TempDir(), "state", "tokens.json")}
-	c.server = atlassiantest.New(atlassiantest.Options{Now: c.now})
-	return c
-}
-
-func (c *consented) now() time.Time { return epoch.Add(time.Duration(c.offset.Load())) }
-
-func (c *consented) pass(d time.Duration) { c.offset.Add(int64(d)) }
-
-// app is the app as a new process has it.
-func (c *consented) app(change ...func(*AppOptions)) *App {
-	c.t.Helper()
-	o := AppOptions{
-		ClientID: atlassiantest.DefaultAppID, ClientSecret: atlassiantest.DefaultAppSecret, Command: "authorize --now",
-		Origins: []*url.URL{{Scheme: "https", Host: "api.atlassian.com"}}, Store: NewStore(c.path, c.now), Now: c.now,
-	}
-	for _, f := range change {
-		f(&o)
-	}
-	a, err := NewApp(o)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return a
-}
-
-// consent is given, for the site at that host.
-func (c *consented) consent(hosts ...string) {
-	c.t.Helper()
-	k := c.app().Consent("http://localhost:14390/callback", []string{"read:audit-log:jira"})
-	landing, err := atlassiantest.AtConsentPage(c.t.Context(), &http.Client{Transport: c.server.Transport()}, k.Address())
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	code, err := k.Answer(landing)
-	if err == nil {
-		_, err = k.Exchange(c.t.Context(), c.server.Transport(), code)
-	}
-	if err == nil {
-		err = k.Bind(hosts)
-	}
-	if err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// read asks for audit records as a new process would, through base.
-func (c *consented) read(base http.RoundTripper, change ...func(*AppOptions)) (status int, err error) {
-	return c.readWith(c.app(change...).Site(host), base)
-}
-
-func (c *consented) readWith(o *OAuth, base http.RoundTripper) (status int, err error) {
-	c.t.Helper()
-	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, auditPath, nil)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	resp, err := o.RoundTripper(base).RoundTrip(req)
-	if err != nil {
-		return 0, err
-	}
-	_, _ = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode, resp.Body.Close()
-}
-
-func (c *consented) mustRead() {
-	c.t.Helper()
-	if status, err := c.read(c.server.Transport()); err != nil || status != 200 {
-		c.t.Fatalf("status %d, %v", status, err)
-	}
-}
-
-func (c *consented) renewals() int { return c.server.Count(atlassiantest.KindToken) }
-
-// codeOf is the code of an *Error.
-func codeOf(err error) string {
-	var e *Error
-	if errors.As(err, &e) {
-		return e.Code()
-	}
-	return fmt.Sprint(err)
-}
 
 func TestAConsentIsRenewedWhenItsTokenEnds(t *testing.T) {
 	t.Parallel()
@@ -164,162 +62,6 @@ func TestNothingOfAConsentIsShown(t *testing.T) {
 	if err != nil || bytes.Contains(data, []byte(atlassiantest.DefaultAppSecret)) {
 		t.Errorf("the file holds the client secret (%v)", err)
 	}
-}
-
-// breaking is a connection on which something happens at a request for a token.
-type breaking struct {
-	base   http.RoundTripper
-	before func() error
-	after  func() error
-}
-
-func (b breaking) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Path != "/oauth/token" {
-		return b.base.RoundTrip(req)
-	}
-	if b.before != nil {
-		if err := b.before(); err != nil {
-			closeBody(req)
-			return nil, err
-		}
-	}
-	resp, err := b.base.RoundTrip(req)
-	if err == nil && b.after != nil {
-		if broken := b.after(); broken != nil {
-			_ = resp.Body.Close()
-			return nil, broken
-		}
-	}
-	return resp, err
-}
-
-var errCut = errors.New("connection reset")
-
-// TestAConsentOutlivesWhatGoesWrongOnTheWay: between any two steps of a renewal
-// the process dies, the answer is lost or the store cannot be written; the next
-// process, within the leeway, reads on.
-func TestAConsentOutlivesWhatGoesWrongOnTheWay(t *testing.T) {
-	t.Parallel()
-	die := func() error { panic("kill -9") }
-	cut := func() error { return errCut }
-	for name, broken := range map[string]func(*consented) breaking{
-		"nothing goes wrong":                        func(*consented) breaking { return breaking{} },
-		"it dies before the request":                func(*consented) breaking { return breaking{before: die} },
-		"it dies before the answer is stored":       func(*consented) breaking { return breaking{after: die} },
-		"the request never arrives":                 func(*consented) breaking { return breaking{before: cut} },
-		"the answer is lost":                        func(*consented) breaking { return breaking{after: cut} },
-		"another process is at the token file":      func(c *consented) breaking { return breaking{after: c.occupied} },
-		"the token file is replaced by a directory": func(c *consented) breaking { return breaking{after: c.unwritable} },
-	} {
-		for _, times := range []int{1, 3} {
-			t.Run(fmt.Sprintf("%s, %d times", name, times), func(t *testing.T) {
-				t.Parallel()
-				c := newConsented(t)
-				c.consent(host)
-				c.pass(2 * time.Hour)
-				for range times {
-					b := broken(c)
-					b.base = c.server.Transport()
-					func() {
-						defer func() { _ = recover() }()
-						_, _ = c.read(b)
-					}()
-					c.restore()
-					c.pass(3 * time.Minute)
-				}
-				c.mustRead()
-				c.pass(2 * time.Hour)
-				c.mustRead()
-				if c.server.ConsentsAlive() != 1 {
-					t.Error("the consent is over")
-				}
-			})
-		}
-	}
-}
-
-// occupied holds the token file until the test is over, or restore.
-func (c *consented) occupied() error {
-	db, err := bbolt.Open(c.path, 0o600, nil)
-	if err != nil {
-		return err
-	}
-	c.t.Cleanup(func() { _ = db.Close() })
-	occupiedFiles.Store(c, db)
-	return nil
-}
-
-var occupiedFiles sync.Map // *consented to *bbolt.DB
-
-// unwritable puts something else in the place of the token file.
-func (c *consented) unwritable() error {
-	if err := os.Rename(c.path, c.path+".away"); err != nil {
-		return err
-	}
-	return os.Mkdir(c.path, 0o700)
-}
-
-// restore undoes occupied and unwritable.
-func (c *consented) restore() {
-	c.t.Helper()
-	if db, ok := occupiedFiles.LoadAndDelete(c); ok {
-		if db, ok := db.(*bbolt.DB); ok {
-			_ = db.Close()
-		}
-	}
-	if _, err := os.Stat(c.path + ".away"); err == nil {
-		if err := errors.Join(os.Remove(c.path), os.Rename(c.path+".away", c.path)); err != nil {
-			c.t.Fatal(err)
-		}
-	}
-}
-
-func TestATokenThatCouldNotBeStoredIsNotUsedBeforeItIs(t *testing.T) {
-	t.Parallel()
-	c := newConsented(t)
-	c.consent(host)
-	c.pass(2 * time.Hour)
-	o := c.app().Site(host)
-	asked := c.server.Count(atlassiantest.KindAudit)
-	_, err := c.readWith(o, breaking{base: c.server.Transport(), after: c.unwritable})
-	if codeOf(err) != CodeTokenStore || c.server.Count(atlassiantest.KindAudit) != asked {
-		t.Errorf("error %v; %d requests with it", err, c.server.Count(atlassiantest.KindAudit)-asked)
-	}
-	c.restore()
-	renewals := c.renewals()
-	if status, err := c.readWith(o, c.server.Transport()); err != nil || status != 200 || c.renewals() != renewals {
-		t.Errorf("status %d, %v; %d renewals more: the token at hand was not stored and used", status, err, c.renewals()-renewals)
-	}
-	// It is in the store: another process does not renew either.
-	c.mustRead()
-	if c.renewals() != renewals {
-		t.Error("another process had to renew")
-	}
-}
-
-func TestALostAnswerThatIsNoticedTooLateIsSaidPlainly(t *testing.T) {
-	t.Parallel()
-	c := newConsented(t)
-	c.consent(host)
-	c.pass(2 * time.Hour)
-	if _, err := c.read(breaking{base: c.server.Transport(), after: func() error { return errCut }}); !errors.Is(err, errCut) {
-		t.Fatal(err)
-	}
-	c.pass(10*time.Minute + time.Second)
-	_, err := c.read(c.server.Transport())
-	want := "auth.atlassian.com does not take the consent any more (status 403, invalid_grant): the answer to a renewal that was begun at 2026-11-23T14:00:00Z was lost, " +
-		"and asked for again at 2026-11-23T14:10:01Z, while Atlassian repeats it for 10m0s: nothing is lost; consent again with: authorize --now"
-	if err == nil || err.Error() != want {
-		t.Errorf("error %v\nwant  %s", err, want)
-	}
-	// A request that never arrived may be repeated whenever.
-	c.consent(host)
-	c.pass(2 * time.Hour)
-	if _, err := c.read(breaking{base: c.server.Transport(), before: func() error { return errCut }}); !errors.Is(err, errCut) {
-		t.Fatal(err)
-	}
-	c.pass(48 * time.Hour)
-	c.mustRead()
 }
 
 func TestARefusedConsentIsNotSentAgain(t *testing.T) {
@@ -545,22 +287,6 @@ func TestATokenThatIsRefusedIsReplacedButNotInEveryRun(t *testing.T) {
 	}
 }
 
-func (c *consented) consentWithoutScopes() {
-	c.t.Helper()
-	k := c.app().Consent("http://localhost:14390/callback", nil)
-	landing, err := atlassiantest.AtConsentPage(c.t.Context(), &http.Client{Transport: c.server.Transport()}, k.Address())
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	code, err := k.Answer(landing)
-	if err == nil {
-		_, err = k.Exchange(c.t.Context(), c.server.Transport(), code)
-	}
-	if err := errors.Join(err, k.Bind([]string{host})); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
 func TestAClockThatJumpsCostsAtMostARenewal(t *testing.T) {
 	t.Parallel()
 	for name, jump := range map[string]time.Duration{"two days ahead": 48 * time.Hour, "two days back": -48 * time.Hour, "a year ahead": 365 * 24 * time.Hour, "half an hour back": -30 * time.Minute} {
@@ -586,10 +312,6 @@ func TestAClockThatJumpsCostsAtMostARenewal(t *testing.T) {
 			}
 		})
 	}
-}
-
-func clockOf(offset *atomic.Int64) func() time.Time {
-	return func() time.Time { return epoch.Add(time.Duration(offset.Load())) }
 }
 
 func TestSitesShareTheConsentThatReachesThem(t *testing.T) {

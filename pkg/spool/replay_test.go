@@ -212,3 +212,40 @@ func TestReplayAtEveryCrash(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatAReplayTellsOfItself before anything is done: how many bytes and lines,
+// and how many of these have become late.
+func TestWhatAReplayTellsOfItself(t *testing.T) {
+	t.Parallel()
+	d := newDepot(t)
+	for _, ages := range [][]time.Duration{{time.Hour, time.Hour}, {time.Hour, 20 * time.Hour}, {time.Hour}} {
+		d.file = ""
+		d.write(ages...)
+		d.runs(2)
+	}
+	d.file = ""
+	d.now = d.now.Add(time.Hour)
+	d.runs(15)
+	var bytes int64
+	for _, name := range d.in(places.Delivered) {
+		data, _ := d.fs.ReadFile(places.Delivered + "/" + name)
+		bytes += int64(len(data))
+	}
+	_, r := d.find(d.now.Add(-10*time.Hour), d.now, false)
+	late := 0
+	for _, p := range r.Parts {
+		late += p.Late
+	}
+	if len(r.Parts) != 3 || r.Bytes() != bytes || lined(r.Parts) != 5 || late != 0 {
+		t.Errorf("%d parts, %d bytes of %d, %d lines, %d late", len(r.Parts), r.Bytes(), bytes, lined(r.Parts), late)
+	}
+	d.now = d.now.Add(17 * time.Hour)
+	_, r = d.find(d.now.Add(-30*time.Hour), d.now, false)
+	late = 0
+	for _, p := range r.Parts {
+		late += p.Late
+	}
+	if late != 4 {
+		t.Errorf("%d are late after 17 hours, want the 4 that were not from the first", late)
+	}
+}
