@@ -212,12 +212,13 @@ func ofLogs(p Problem) bool { return p.Path == "logs" || strings.HasPrefix(p.Pat
 // local looks at what lies on this machine.
 func (d *diagnosis) local() {
 	if d.file == nil || len(d.instances) == 0 {
-		for _, name := range []string{"spool", "registry", "state"} {
+		for _, name := range []string{"spool", "oversize", "registry", "state"} {
 			d.skip(Step{Name: name}, "the configuration is not valid")
 		}
 		return
 	}
 	d.spool()
+	d.oversize()
 	d.registry()
 	for _, in := range d.instances {
 		for _, p := range in.Config.Products {

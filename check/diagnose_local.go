@@ -46,6 +46,32 @@ func (d *diagnosis) spool() {
 	d.pass(step, "%s", text)
 }
 
+// oversize tells what the records take that were too long for a log line: nothing
+// but the room on the disk bounds them.
+func (d *diagnosis) oversize() {
+	step := Step{Name: "oversize"}
+	dir := agent.OversizeDir(agent.Base(d.runPath()))
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.skip(step, "%v", err) // that it cannot be listed, folders tells
+		return
+	}
+	var bytes int64
+	files := 0
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), ".json") {
+			bytes += info.Size()
+			files++
+		}
+	}
+	if files == 0 {
+		d.pass(step, "no record was too long for a log line")
+		return
+	}
+	step.Next = "remove what nobody needs: nothing else does, and it does not count for spool_max_size"
+	d.pass(step, "records that are too long for a log line, and were sent reduced, are kept whole in %s: %d, with %d bytes", dir, files, bytes)
+}
+
 // held is what of the spool is not delivered, as a run counts it; all, where
 // that is not known.
 func (d *diagnosis) held(all int64) int64 {

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -155,6 +157,39 @@ func TestDiagnoseFindsWhatIsWrongOnThisMachine(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestDiagnoseTellsWhatLongRecordsTake(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.newMachine(classicAuth, "products: [jira]")
+		said := func() Step {
+			for _, s := range m.diagnose().Steps {
+				if s.Name == "oversize" {
+					return s
+				}
+			}
+			return Step{}
+		}
+		w.runWell(w.config(classicAuth, "products: [jira]"))
+		if got, want := said(), (Step{Name: "oversize", Status: StepOK, Text: "no record was too long for a log line"}); got != want {
+			t.Errorf("before: %+v", got)
+		}
+		long := `{"summary":"Long","description":"` + strings.Repeat("long ", 200000) + `"}`
+		w.server.Add(atlassiantest.Jira, atlassiantest.Record{Created: time.Now(), Raw: json.RawMessage(long)})
+		pass(time.Minute)
+		w.runWell(w.config(classicAuth, "products: [jira]"))
+		var bytes int64
+		w.walk(func(path string, info os.FileInfo) {
+			if strings.HasPrefix(path, agent.OversizeDir(agent.Base(w.run))) && info.Mode().IsRegular() {
+				bytes += info.Size()
+			}
+		})
+		want := fmt.Sprintf("records that are too long for a log line, and were sent reduced, are kept whole in %s: 1, with %d bytes", agent.OversizeDir(agent.Base(w.run)), bytes)
+		if got := said(); got.Status != StepOK || got.Text != want || got.Next == "" || bytes < 1e6 {
+			t.Errorf("%+v\nwant %s", got, want)
+		}
+	})
 }
 
 func TestDiagnoseBesideARun(t *testing.T) {

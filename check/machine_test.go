@@ -135,7 +135,7 @@ var wellSteps = []string{
 	"config ok", "agent_settings ok", "logs_enabled ok", "logs ok", "open_files ok", "agent_version ok", "run_path ok", "folders ok", "spool_readable ok", "adapter ok", "program ok",
 	"dns ok", "connection ok", "tls ok", "proxy ok", "clock ok", "site ok",
 	"token jira ok", "scopes jira ok", "permission jira ok", "plan jira ok", "record jira ok",
-	"spool ok", "registry ok", "state jira ok",
+	"spool ok", "oversize ok", "registry ok", "state jira ok",
 }
 
 // without is the list with what is offered in the place of each entry of that

@@ -192,7 +192,7 @@ func diagnosisText(d check.Diagnosis, fine bool) string {
 			title = step.Instance + ", " + string(step.Product)
 		case step.Instance != "":
 			title = step.Instance
-		case step.Name == "spool" || step.Name == "registry":
+		case step.Name == "spool" || step.Name == "oversize" || step.Name == "registry":
 			title = "The spool and its delivery"
 		}
 		if title != part {
