@@ -278,15 +278,26 @@ func (r *run) join(ctx context.Context, s *stream) error {
 // begin makes the first head: from where on everything would have to be read. The
 // journal comes first: a head without one would be taken for another machine's.
 func (r *run) begin(ctx context.Context, s *stream, floor int64, ends []audit.Place) error {
-	id := shared.NewID()
-	if err := s.store.Share(id, ends); err != nil {
+	tag, shares, err := s.store.Tag()
+	if err != nil {
+		return err
+	}
+	id := tag.ID
+	if !shares || tag.Next != tag.ID {
+		id = shared.NewID()
+		err = s.store.Share(id, ends)
+	} // else it was not answered, and may still come
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, sharedTime)
 	defer cancel()
 	head, err := r.shared.place.Publish(ctx, s.product, r.shared.lease, nil, shared.Delta{ID: id, Position: audit.Position{Floor: floor, FloorSet: true}})
 	s.head = head
-	return err
+	if err != nil {
+		return err
+	}
+	return s.store.Published()
 }
 
 // mark is called before a stream's first commit: from resume on everything is
@@ -338,12 +349,25 @@ func (r *run) notShared(s *stream, err error) {
 }
 
 // delivered gathers the entries at the journal's beginning that are delivered. more
-// tells that there may be others, which would have been too many at once.
+// tells that there may be others, which would have been too many at once. Where a
+// position was noted and not answered, it is that one again: of two that follow the
+// same one, the store takes the first that comes, and it is the same.
 func (s *stream) delivered() (d shared.Delta, upto uint64, more bool, err error) {
+	tag, _, err := s.store.Tag()
+	if err != nil {
+		return d, 0, false, err
+	}
+	d.ID = tag.Next
 	base := uint64(0)
 	var bad error
 	err = s.store.Journal(func(e audit.Entry) bool {
-		ok, err := s.tracker.Settled(e.Ends)
+		if more = d.ID != "" && e.Number > tag.Upto; more {
+			return false
+		}
+		ok, err := d.ID != "", error(nil)
+		if !ok {
+			ok, err = s.tracker.Settled(e.Ends)
+		}
 		if err != nil || !ok {
 			bad = err
 			return false
@@ -383,12 +407,14 @@ func (r *run) publish(ctx context.Context, s *stream) (more bool, err error) {
 	now := s.collector.Position()
 	d.Position.WaitUntil, d.Position.WaitReason = now.WaitUntil, now.WaitReason
 	d.Position.CloudID, d.Position.Route = now.CloudID, now.Route
-	if upto == 0 && d.Position.WaitUntil == s.head.Position.WaitUntil && d.Position.CloudID == s.head.Position.CloudID && d.Position.Route == s.head.Position.Route {
+	if d.ID == "" && upto == 0 && d.Position.WaitUntil == s.head.Position.WaitUntil && d.Position.CloudID == s.head.Position.CloudID && d.Position.Route == s.head.Position.Route {
 		return false, nil
 	}
-	d.ID = shared.NewID()
-	if err := s.store.Publishing(d.ID, upto); err != nil {
-		return false, err
+	if d.ID == "" {
+		d.ID = shared.NewID()
+		if err := s.store.Publishing(d.ID, upto); err != nil {
+			return false, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, sharedTime)
 	defer cancel()

@@ -29,6 +29,8 @@ type fates struct {
 	// stale are records in the spool of a machine that lost its lease or its state
 	// after it collected them: whoever took over knows nothing of them.
 	stale map[*box]map[string]bool
+	// under are writes under way whose answers nobody waits for any more.
+	under []func()
 	log   []string
 }
 
@@ -76,6 +78,12 @@ func (f *fates) step() {
 	if f.gone[b] {
 		return
 	}
+	if n := len(f.under); n > 0 && f.rand.IntN(4) == 0 {
+		i := f.rand.IntN(n)
+		f.note("a write arrives")
+		f.under[i]()
+		f.under = slices.Delete(f.under, i, i+1)
+	}
 	switch n := f.rand.IntN(100); {
 	case n < 45:
 		f.run(b)
@@ -95,12 +103,12 @@ func (f *fates) step() {
 		cut := f.rand.IntN(2) == 0
 		f.note("%s: the store is away: %t", b.name, cut)
 		b.client.Cut(cut)
-	case n < 92:
+	case n < 91:
 		f.note("%s: answers to writes are lost for one run", b.name)
-		whole := b.options.OpenShared
-		b.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) { return deaf{b.client}, nil }
-		f.run(b)
-		b.options.OpenShared = whole
+		f.runWith(b, deaf{b.client})
+	case n < 93:
+		f.note("%s: writes are under way for longer than one run", b.name)
+		f.runWith(b, slow{f.store.Client(), func(write func()) { f.under = append(f.under, write) }})
 	case n < 95:
 		f.note("%s stands still in the midst of a run", b.name)
 		paused := false
@@ -121,6 +129,14 @@ func (f *fates) step() {
 		f.note("%s vanishes", b.name)
 		f.gone[b] = true
 	}
+}
+
+// runWith is a run with that way to the store.
+func (f *fates) runWith(b *box, way shared.Backend) {
+	whole := b.options.OpenShared
+	b.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) { return way, nil }
+	f.run(b)
+	b.options.OpenShared = whole
 }
 
 // run is a run, whatever comes of it, and what it spooled.

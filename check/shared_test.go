@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -280,6 +281,89 @@ func (d deaf) Write(ctx context.Context, g shared.Grant, w shared.Write) error {
 		return err
 	}
 	return &shared.Error{Kind: shared.Unavailable, What: "no answer came"}
+}
+
+// slow is a store whose writes are under way for longer than anybody waits.
+type slow struct {
+	shared.Backend
+	under func(write func())
+}
+
+func (s slow) Write(_ context.Context, g shared.Grant, w shared.Write) error {
+	// Where it is refused, nobody hears of it.
+	s.under(func() { _ = s.Backend.Write(context.Background(), g, w) })
+	return &shared.Error{Kind: shared.Unavailable, What: "no answer came"}
+}
+
+// TestAWriteThatArrivesLate neither sets back what is shared nor makes anybody
+// read again, wherever in the life of a machine it was sent, and whenever it arrives.
+func TestAWriteThatArrivesLate(t *testing.T) {
+	t.Parallel()
+	for name, runs := range map[string]int{"of the beginning": 0, "of the beginning of sharing": -1, "of what was delivered": 2} {
+		for arrives := range 8 {
+			when := fmt.Sprintf("%s, after %d runs more", name, arrives/2)
+			midst := arrives%2 == 1
+			if midst {
+				when += " and before the next one writes"
+			}
+			t.Run(when, func(t *testing.T) {
+				t.Parallel()
+				inFleet(t, func(t *testing.T, f *fleet) {
+					a, b := f.box("web-1"), f.box("web-2")
+					for range runs {
+						f.more(10)
+						a.shares()
+					}
+					if runs < 0 {
+						a.runWell(a.config(classicAuth))
+					} else {
+						a.deliver()
+					}
+					var under []func()
+					a.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) {
+						return slow{f.store.Client(), func(write func()) { under = append(under, write) }}, nil
+					}
+					f.more(10)
+					pass(time.Minute)
+					a.runOnce(a.sharedConfig(classicAuth))
+					if len(under) == 0 {
+						t.Fatal("nothing was written")
+					}
+					arrive := func() {
+						for _, write := range under {
+							write()
+						}
+						under = nil
+					}
+					for i := range 4 {
+						next := f.store.Client()
+						a.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) { return next, nil }
+						switch {
+						case i == arrives/2 && midst:
+							next.Before(func(operation string) {
+								if operation == "write" {
+									arrive()
+								}
+							})
+						case i == arrives/2:
+							arrive()
+						}
+						f.more(10)
+						a.runOnce(a.sharedConfig(classicAuth))
+						a.deliver()
+						pass(time.Minute)
+					}
+					for range 2 {
+						a.shares()
+					}
+					pass(time.Hour)
+					b.works()
+					b.deliver()
+					f.wantDelivered()
+				})
+			})
+		}
+	}
 }
 
 // TestAnInstallationThatBeginsToShare keeps what it has: another machine goes on from

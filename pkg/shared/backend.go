@@ -26,7 +26,8 @@ type Backend interface {
 	// returned has written.
 	Read(ctx context.Context, keys []string) (map[string][]byte, error)
 	// Write writes under a lease that is held: where it is not at that moment,
-	// nothing is changed that a reader can see, and the error is of kind Lost.
+	// nothing is changed that a reader can see, and the error is of kind Lost. Where
+	// one of w.Same is not, likewise, and the error is of kind Changed.
 	Write(ctx context.Context, g Grant, w Write) error
 	// Limits are what the store can take.
 	Limits() Limits
@@ -82,8 +83,12 @@ type Grant struct {
 // without Last. A store that can write it all at once does so; one that cannot may
 // leave values of First behind where it fails, to which no head refers.
 type Write struct {
-	First []Value `json:"first,omitempty"`
-	Last  []Value `json:"last,omitempty"`
+	// Same are keys that must stand there as this Backend read or wrote them last; one
+	// that it never read must not be there. So a write whose answer was
+	// not waited for cannot come after a later one of the same holder.
+	Same  []string `json:"same,omitempty"`
+	First []Value  `json:"first,omitempty"`
+	Last  []Value  `json:"last,omitempty"`
 	// Drop are keys that nothing refers to once Last is there. One that does
 	// not exist is no error.
 	Drop []string `json:"drop,omitempty"`
@@ -116,6 +121,9 @@ const (
 	Refused Kind = "refused"
 	// Lost: the lease is not held any more.
 	Lost Kind = "lost"
+	// Changed: what was to stand there still does not. Whoever reads again finds what
+	// does.
+	Changed Kind = "changed"
 	// Damaged: what stands in the store is none of ours, or changed.
 	Damaged Kind = "damaged"
 	// Newer: a newer version wrote it.
@@ -143,9 +151,17 @@ func (e *Error) Error() string {
 }
 
 // Passes reports whether it needs nobody: the next attempt may be better.
-func (e *Error) Passes() bool { return e.Kind == Unavailable || e.Kind == Lost }
+func (e *Error) Passes() bool {
+	return e.Kind == Unavailable || e.Kind == Lost || e.Kind == Changed
+}
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// ChangedSince is the error of kind Changed.
+func ChangedSince(key, store string) *Error {
+	return &Error{Kind: Changed, What: fmt.Sprintf("%s in %s changed since it was read: a write that had not been answered came late", key, store),
+		Next: "the next run reads it again"}
+}
 
 // KindOf is the kind of an error of this package, empty for another.
 func KindOf(err error) Kind {

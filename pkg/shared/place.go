@@ -108,9 +108,10 @@ type Delta struct {
 	Forget int64
 }
 
-// Publish puts the next head in the place of old, which is nil for the first one,
-// under the lease. The error is of kind Lost where the lease is not held any
-// more: then nothing has changed.
+// Publish puts the next head in the place of old, which is nil for the first one
+// and else what Head or Publish answered last, under the lease. The error is of
+// kind Lost where the lease is not held any more, and Changed where old does not
+// stand there: then nothing has changed.
 func (p *Place) Publish(ctx context.Context, product audit.Product, l *Lease, old *Head, d Delta) (*Head, error) {
 	next := &Head{Version: headVersion, ID: d.ID, Host: l.grant.Holder.Host}
 	if old != nil {
@@ -146,7 +147,7 @@ func (p *Place) Publish(ctx context.Context, product audit.Product, l *Lease, ol
 		return nil, &Error{Kind: Refused, What: fmt.Sprintf("the shared position of %s would take %d bytes, and the store takes %d", w.scope, len(value), limit),
 			Next: "shorten reconcile_window"}
 	}
-	w.write.Last = []Value{{key, value}}
+	w.write.Last, w.write.Same = []Value{{key, value}}, []string{key}
 	if err := p.b.Write(ctx, l.grant, w.write); err != nil {
 		return nil, fmt.Errorf("write the shared position: %w", err)
 	}

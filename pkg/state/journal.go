@@ -26,7 +26,7 @@ var (
 type Tag struct {
 	// ID is the shared position's, and Next the one that is being put in its place,
 	// which will stand for the entries up to Upto. Whether it does is not known
-	// where Next is not empty.
+	// where Next is not empty. The first one is its own Next until it stands there.
 	ID   string `json:"id"`
 	Next string `json:"next,omitempty"`
 	Upto uint64 `json:"upto,omitempty"`
@@ -48,15 +48,16 @@ func (s *Store) Tag() (t Tag, ok bool, err error) {
 	return t, ok, err
 }
 
-// Share begins the journal, with one entry that stands for all that was committed
-// until now; its lines are delivered where ends are.
+// Share begins the journal behind a shared position that is to be made, with one
+// entry that stands for all that was committed until now; its lines are delivered
+// where ends are.
 func (s *Store) Share(id string, ends []audit.Place) error {
 	return s.sharing("begin to share", func(tx *bolt.Tx) error {
 		p, err := position(tx.Bucket(bucketMeta))
 		if err != nil {
 			return s.damage("position", err)
 		}
-		if err := s.begin(tx, id); err != nil {
+		if err := s.begin(tx, Tag{ID: id, Next: id}); err != nil {
 			return err
 		}
 		return putEntry(tx.Bucket(bucketJournal), audit.Entry{Number: 1, Position: p, Ends: ends, Base: true})
@@ -76,8 +77,8 @@ func (s *Store) checkShared(tx *bolt.Tx) error {
 	return s.each(b, func(audit.Entry) bool { return true })
 }
 
-// begin makes an empty journal behind the shared position of that id.
-func (s *Store) begin(tx *bolt.Tx, id string) error {
+// begin makes an empty journal behind a shared position.
+func (s *Store) begin(tx *bolt.Tx, t Tag) error {
 	if err := drop(tx, bucketShared, bucketJournal); err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (s *Store) begin(tx *bolt.Tx, id string) error {
 	if _, err := tx.CreateBucket(bucketJournal); err != nil {
 		return err
 	}
-	return putJSON(b, keyTag, Tag{ID: id})
+	return putJSON(b, keyTag, t)
 }
 
 func drop(tx *bolt.Tx, names ...[]byte) error {
@@ -131,7 +132,7 @@ func (s *Store) Adopt(id string, p audit.Position, seen func(add func([]audit.Se
 		if from != nil {
 			return errStay
 		}
-		return errors.Join(putJSON(meta, keyPosition, p), putChunks(meta, uint64(chunks)), s.begin(tx, id))
+		return errors.Join(putJSON(meta, keyPosition, p), putChunks(meta, uint64(chunks)), s.begin(tx, Tag{ID: id}))
 	})
 	if from != nil {
 		return from

@@ -121,19 +121,20 @@ func (m *machine) read(keys ...string) map[string]string {
 // Conform tests a kind of store. open makes an empty one for each test.
 func Conform(t *testing.T, open func(t *testing.T) World) {
 	for name, test := range map[string]func(t *testing.T, w World){
-		"one machine holds a lease, and the others are told who":              oneHolds,
-		"a lease that is kept stays the same":                                 keptStays,
-		"a lease that ended is the next one's, and its old holder is refused": endedIsTaken,
-		"a lease that ended and is taken by its old holder is another one":    takenAgain,
-		"of many at once, one gets it":                                        manyAtOnce,
-		"two leases have nothing to do with each other":                       twoLeases,
-		"what is released is free at once, and only by its holder":            released,
-		"what is written can be read by all, and what is dropped is gone":     written,
-		"a write is as large as it has to be":                                 largeWrite,
-		"a value of the largest size is taken":                                largestValue,
-		"a lease outlives the connection":                                     outlives,
-		"a machine that was copied under another name does not hold":          copied,
-		"a question that may not take any time is not answered":               cancelled,
+		"one machine holds a lease, and the others are told who":                  oneHolds,
+		"a lease that is kept stays the same":                                     keptStays,
+		"a lease that ended is the next one's, and its old holder is refused":     endedIsTaken,
+		"a lease that ended and is taken by its old holder is another one":        takenAgain,
+		"of many at once, one gets it":                                            manyAtOnce,
+		"two leases have nothing to do with each other":                           twoLeases,
+		"what is released is free at once, and only by its holder":                released,
+		"what is written can be read by all, and what is dropped is gone":         written,
+		"a write is as large as it has to be":                                     largeWrite,
+		"a value of the largest size is taken":                                    largestValue,
+		"a write that comes after a later one of the same holder changes nothing": lateWrite,
+		"a lease outlives the connection":                                         outlives,
+		"a machine that was copied under another name does not hold":              copied,
+		"a question that may not take any time is not answered":                   cancelled,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -318,6 +319,42 @@ func largestValue(t *testing.T, w World) {
 	a.write(g, shared.Write{Last: []shared.Value{{Key: place + "jira/head", Bytes: whole}}})
 	if got := a.read(place + "jira/head")[place+"jira/head"]; got != string(whole) {
 		t.Errorf("%d bytes came back of %d", len(got), len(whole))
+	}
+}
+
+// lateWrite has a run's write come when the next run of the same machine has read
+// what was there before it, and written too.
+func lateWrite(t *testing.T, w World) {
+	first, next := w.machine(t, "web-1"), w.machine(t, "web-1")
+	const head, kept = place + "jira/head", place + "kept"
+	for _, there := range []bool{false, true} {
+		g := first.mustHold()
+		if there {
+			first.read(head, kept)
+			first.write(g, shared.Write{Last: []shared.Value{{Key: head, Bytes: []byte("0")}, {Key: kept, Bytes: []byte("1")}}, Same: []string{head}})
+		}
+		next.memory = first.memory
+		again := next.mustHold()
+		before := next.read(head, kept)
+		next.write(again, shared.Write{Last: []shared.Value{{Key: head, Bytes: []byte("2")}}, Same: []string{head}})
+		before[head] = "2"
+		err := first.b.Write(t.Context(), g, shared.Write{
+			First: []shared.Value{{Key: place + "jira/seen/1", Bytes: []byte("1")}},
+			Last:  []shared.Value{{Key: head, Bytes: []byte("1")}}, Drop: []string{kept}, Same: []string{head},
+		})
+		if shared.KindOf(err) != shared.Changed {
+			t.Errorf("a write that came late was answered %v, want an error of kind %q", err, shared.Changed)
+		}
+		if diff := cmp.Diff(before, first.read(head, kept)); diff != "" {
+			t.Errorf("a write that came late changed something (-before +after)\n%s", diff)
+		}
+		// Who has read it may write, and again.
+		for _, v := range []string{"3", "4"} {
+			first.write(g, shared.Write{Last: []shared.Value{{Key: head, Bytes: []byte(v)}}, Same: []string{head}})
+		}
+		if got := next.read(head)[head]; got != "4" {
+			t.Errorf("there stands %q", got)
+		}
 	}
 }
 

@@ -17,9 +17,11 @@ type Store struct {
 	mu     sync.Mutex
 	now    func() time.Time
 	values map[string][]byte
-	leases map[string]lease
-	terms  int
-	limits shared.Limits
+	// versions count how often a value was written or removed.
+	versions map[string]int
+	leases   map[string]lease
+	terms    int
+	limits   shared.Limits
 	// writes counts those that were done, and refused what was not done because a
 	// lease was lost.
 	writes, refused int
@@ -33,7 +35,7 @@ type lease struct {
 
 // NewStore makes an empty store. now is its clock.
 func NewStore(now func() time.Time) *Store {
-	return &Store{now: now, values: map[string][]byte{}, leases: map[string]lease{}, limits: shared.Limits{Value: 1 << 20, Piece: 128 << 10}}
+	return &Store{now: now, values: map[string][]byte{}, versions: map[string]int{}, leases: map[string]lease{}, limits: shared.Limits{Value: 1 << 20, Piece: 128 << 10}}
 }
 
 // SetLimits changes what the store takes.
@@ -61,6 +63,11 @@ func (s *Store) Value(key string) []byte {
 func (s *Store) Put(key string, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.put(key, value)
+}
+
+func (s *Store) put(key string, value []byte) {
+	s.versions[key]++
 	if value == nil {
 		delete(s.values, key)
 	} else {
@@ -84,13 +91,15 @@ func (s *Store) Writes() (done, refused int) {
 }
 
 // Client is one machine's way to the store.
-func (s *Store) Client() *Client { return &Client{s: s} }
+func (s *Store) Client() *Client { return &Client{s: s, known: map[string]int{}} }
 
 // Client is a shared.Backend. Its way can be cut.
 type Client struct {
 	s   *Store
 	mu  sync.Mutex
 	cut bool
+	// known are the versions of what was read or written last.
+	known map[string]int
 	// before is called before each operation, by its name.
 	before func(operation string)
 }
@@ -179,6 +188,7 @@ func (c *Client) Read(ctx context.Context, keys []string) (map[string][]byte, er
 	defer s.mu.Unlock()
 	out := map[string][]byte{}
 	for _, k := range keys {
+		c.known[k] = s.versions[k]
 		if v, ok := s.values[k]; ok {
 			out[k] = slices.Clone(v)
 		}
@@ -203,11 +213,18 @@ func (c *Client) Write(ctx context.Context, g shared.Grant, w shared.Write) erro
 			return &shared.Error{Kind: shared.Refused, What: fmt.Sprintf("the store in memory does not take %d bytes under %q", len(v.Bytes), v.Key)}
 		}
 	}
+	for _, k := range w.Same {
+		_, there := s.values[k]
+		if known, ok := c.known[k]; ok && known != s.versions[k] || !ok && there {
+			return shared.ChangedSince(k, "the store in memory")
+		}
+	}
 	for _, v := range slices.Concat(w.First, w.Last) {
-		s.values[v.Key] = slices.Clone(v.Bytes)
+		s.put(v.Key, append([]byte{}, v.Bytes...))
+		c.known[v.Key] = s.versions[v.Key]
 	}
 	for _, k := range w.Drop {
-		delete(s.values, k)
+		s.put(k, nil)
 	}
 	s.writes++
 	return nil

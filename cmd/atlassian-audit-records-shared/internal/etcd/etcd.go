@@ -16,6 +16,8 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -41,6 +43,11 @@ type Store struct {
 	way    way
 	prefix string
 	name   string
+
+	mu sync.Mutex
+	// known are the modification revisions of what was read or written last; 0 where
+	// nothing was there.
+	known map[string]int64
 }
 
 // Open makes a client, and signs in where a user is named.
@@ -49,7 +56,7 @@ func Open(ctx context.Context, c shared.Config) (*Store, error) {
 	if err != nil {
 		return nil, &shared.Error{Kind: shared.Refused, What: "state " + err.Error()}
 	}
-	s := &Store{prefix: at.Prefix, name: c.Name()}
+	s := &Store{prefix: at.Prefix, name: c.Name(), known: map[string]int64{}}
 	// The context ends with the client, not with the opening of it.
 	o := clientv3.Config{DialTimeout: dialTime, Username: c.Username, Password: c.Password, Logger: zap.NewNop()}
 	scheme := "http://"
@@ -285,17 +292,36 @@ func (s *Store) Read(ctx context.Context, keys []string) (map[string][]byte, err
 			return nil, s.failed("read", err)
 		}
 		for i, one := range r.Responses {
+			revision := int64(0)
 			for _, kv := range one.GetResponseRange().Kvs {
-				out[some[i]] = kv.Value
+				out[some[i]], revision = kv.Value, kv.ModRevision
 			}
+			s.know(some[i], revision)
 		}
 	}
 	return out, nil
 }
 
+func (s *Store) know(key string, revision int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known[key] = revision
+}
+
+// same are the comparisons for what must stand there as it did.
+func (s *Store) same(keys []string) []clientv3.Cmp {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []clientv3.Cmp
+	for _, k := range keys {
+		out = append(out, clientv3.Compare(clientv3.ModRevision(s.key(k)), "=", s.known[k]))
+	}
+	return out
+}
+
 // Write implements shared.Backend. What fits into one transaction is written in
 // one; of more, what nothing refers to yet comes before, and what nothing refers to
-// any more behind it, each fenced.
+// any more behind it, each fenced and compared with what must stand there.
 func (s *Store) Write(ctx context.Context, g shared.Grant, w shared.Write) error {
 	revision, err := strconv.ParseInt(g.Fence, 10, 64)
 	if !g.Held || err != nil || revision <= 0 {
@@ -303,8 +329,7 @@ func (s *Store) Write(ctx context.Context, g shared.Grant, w shared.Write) error
 	}
 	ctx, cancel := within(ctx)
 	defer cancel()
-	fence := clientv3.Compare(clientv3.CreateRevision(s.key(g.Key)), "=", revision)
-	t := &batch{s: s, fence: fence}
+	t := &batch{s: s, key: g.Key, revision: revision, same: w.Same}
 	for i, v := range slices.Concat(w.First, w.Last) {
 		// Last is together, since a head is one value.
 		if i == len(w.First) && !t.fits(len(w.Last), sizeOf(w.Last)) {
@@ -318,6 +343,7 @@ func (s *Store) Write(ctx context.Context, g shared.Grant, w shared.Write) error
 			}
 		}
 		t.add(clientv3.OpPut(s.key(v.Key), string(v.Bytes)), len(v.Key)+len(v.Bytes))
+		t.put = append(t.put, v.Key)
 	}
 	for _, k := range w.Drop {
 		if !t.fits(1, 0) {
@@ -339,10 +365,15 @@ func sizeOf(values []shared.Value) (n int) {
 
 // batch gathers the operations of a transaction.
 type batch struct {
-	s     *Store
-	fence clientv3.Cmp
-	ops   []clientv3.Op
-	bytes int
+	s *Store
+	// key and revision are the lease's.
+	key      string
+	revision int64
+	same     []string
+	ops      []clientv3.Op
+	bytes    int
+	// put are the keys of the values among ops.
+	put []string
 }
 
 func (t *batch) fits(ops, bytes int) bool {
@@ -355,13 +386,23 @@ func (t *batch) add(op clientv3.Op, bytes int) {
 }
 
 func (t *batch) commit(ctx context.Context) error {
-	r, err := t.s.client.Txn(ctx).If(t.fence).Then(t.ops...).Commit()
-	t.ops, t.bytes = nil, 0
-	switch {
-	case err != nil:
+	fence := clientv3.Compare(clientv3.CreateRevision(t.s.key(t.key)), "=", t.revision)
+	r, err := t.s.client.Txn(ctx).If(append(t.s.same(t.same), fence)...).Then(t.ops...).Else(clientv3.OpGet(t.s.key(t.key))).Commit()
+	put := t.put
+	t.ops, t.bytes, t.put = nil, 0, nil
+	if err != nil {
 		return t.s.failed("write", err)
-	case !r.Succeeded:
+	}
+	if !r.Succeeded {
+		for _, kv := range r.Responses[0].GetResponseRange().Kvs {
+			if kv.CreateRevision == t.revision {
+				return shared.ChangedSince(strings.Join(t.same, ", "), t.s.name)
+			}
+		}
 		return &shared.Error{Kind: shared.Lost, What: "the lease in " + t.s.name + " is not held any more"}
+	}
+	for _, k := range put {
+		t.s.know(k, r.Header.Revision)
 	}
 	return nil
 }

@@ -50,6 +50,14 @@ func (ix *index) fence() string {
 
 func fenceOf(term int32, uid string) string { return fmt.Sprintf("%d:%s", term, uid) }
 
+// number is that of a key's value; nil where it has none.
+func (ix *index) number(key string) *uint64 {
+	if n, ok := ix.Values[key]; ok {
+		return &n
+	}
+	return nil
+}
+
 // clone is a copy to change.
 func (ix *index) clone() *index {
 	out := *ix

@@ -31,6 +31,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,6 +62,9 @@ type Store struct {
 
 	mu   sync.Mutex
 	held map[string]term // by the lease's key
+	// known are the numbers of the values that were read or written last; none where
+	// nothing was there.
+	known map[string]*uint64
 }
 
 // term is what this process knows of a lease that it took or kept.
@@ -122,7 +126,7 @@ func open(c shared.Config, way *rest.Config, now func() time.Time) (*Store, erro
 	if err != nil {
 		return nil, &shared.Error{Kind: shared.Refused, What: "the way to " + c.Name() + " cannot be used", Err: err, Next: "check the kubeconfig"}
 	}
-	return &Store{api: a, name: at.Name, title: c.Name(), now: now, held: map[string]term{}}, nil
+	return &Store{api: a, name: at.Name, title: c.Name(), now: now, held: map[string]term{}, known: map[string]*uint64{}}, nil
 }
 
 // Limits implements shared.Backend.
@@ -163,8 +167,11 @@ func (s *Store) readPlace(ctx context.Context, place string, keys []string, out 
 	before := ""
 	for range attempts {
 		ix, err := s.index(ctx, place)
-		if err != nil || ix == nil {
+		if err != nil {
 			return err
+		}
+		if ix == nil {
+			ix = &index{}
 		}
 		values := make([][]byte, len(keys))
 		missing := make([]bool, len(keys))
@@ -189,6 +196,9 @@ func (s *Store) readPlace(ctx context.Context, place string, keys []string, out 
 			}
 		}
 		if gone == "" {
+			for _, k := range keys {
+				s.know(place+"/"+k, ix.number(k))
+			}
 			return nil
 		}
 		if ix.ResourceVersion == before {
@@ -198,6 +208,21 @@ func (s *Store) readPlace(ctx context.Context, place string, keys []string, out 
 		before = ix.ResourceVersion
 	}
 	return s.busy("read")
+}
+
+func (s *Store) know(key string, number *uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known[key] = number
+}
+
+// same reports whether the key has the value in the index that was read or written
+// last.
+func (s *Store) same(ix *index, key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was, is := s.known[key], ix.number(strings.TrimPrefix(key, ix.Place+"/"))
+	return was == nil && is == nil || was != nil && is != nil && *was == *is
 }
 
 // busy is the error for what others change all the time.

@@ -31,9 +31,21 @@ func (s *Store) Write(ctx context.Context, g shared.Grant, w shared.Write) error
 		if before == nil || before.fence() != g.Fence {
 			return s.lost()
 		}
+		for _, key := range w.Same {
+			if !s.same(before, key) {
+				return shared.ChangedSince(key, s.title)
+			}
+		}
 		changed, err := s.write(ctx, before, c)
-		if err != nil || !changed {
+		if err != nil {
 			return err
+		}
+		if !changed {
+			for i, v := range slices.Concat(w.First, w.Last) {
+				n := before.Next + uint64(i)
+				s.know(v.Key, &n)
+			}
+			return nil
 		}
 	}
 	return s.busy("write")
