@@ -211,3 +211,31 @@ func TestScriptsAreOfTheVersionThatWasMeasured(t *testing.T) {
 	write(text + "print(3)\n")
 	want("more than that version", "is not the version", false)
 }
+
+func TestOnlyWhatWasAskedForIsCompared(t *testing.T) {
+	t.Parallel()
+	for asked, tt := range map[string]struct{ left, out, err string }{
+		"":       {left: "this check", out: "Sentinel function, Splunk add-on, Wazuh pollers"},
+		"this":   {left: "this check"},
+		"WAZUH":  {out: "Wazuh pollers", err: "no collector left"},
+		"banana": {err: "no collector left"},
+	} {
+		var said strings.Builder
+		got, err := options{scripts: t.TempDir(), collectors: asked}.ready(t.Context(), &said)
+		if (err != nil) != (tt.err != "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%q: %v", asked, err)
+		}
+		var left, out []string
+		for _, k := range got {
+			left = append(left, k.name)
+		}
+		for _, f := range others {
+			if strings.Contains(said.String(), f.name+" is left out: ") {
+				out = append(out, f.name)
+			}
+		}
+		if strings.Join(left, ", ") != tt.left || strings.Join(out, ", ") != tt.out {
+			t.Errorf("%q compares %q and leaves out %q", asked, left, out)
+		}
+	}
+}

@@ -151,9 +151,15 @@ func (o options) ready(ctx context.Context, progress io.Writer) ([]collector, er
 	if err != nil {
 		return nil, fmt.Errorf("find the shim: %w", err)
 	}
-	out := []collector{ours(o.interval, self)}
+	var out []collector
+	if us := ours(o.interval, self); o.wants(us.name) {
+		out = append(out, us)
+	}
 	python := ""
 	for _, f := range others {
+		if !o.wants(f.name) {
+			continue
+		}
 		switch err := f.verify(o.scripts, o.anyVersion); {
 		case errors.Is(err, errMissing):
 			fmt.Fprintf(progress, "%s is left out: %s\n", f.name, err)
@@ -168,12 +174,17 @@ func (o options) ready(ctx context.Context, progress io.Writer) ([]collector, er
 			out = append(out, f.collector(python, shim, o.scripts))
 		}
 	}
-	if o.collectors != "" {
-		out = slices.DeleteFunc(out, func(k collector) bool {
-			return !slices.ContainsFunc(strings.Split(o.collectors, ","), func(part string) bool { return strings.Contains(strings.ToLower(k.name), strings.ToLower(part)) })
-		})
+	if len(out) == 0 {
+		return nil, fmt.Errorf("there is no collector left to compare: -collectors %s", o.collectors)
 	}
 	return out, nil
+}
+
+// wants reports whether a collector is among those that are asked for.
+func (o options) wants(name string) bool {
+	return o.collectors == "" || slices.ContainsFunc(strings.Split(o.collectors, ","), func(part string) bool {
+		return strings.Contains(strings.ToLower(name), strings.ToLower(part))
+	})
 }
 
 // interpreter is the file of a Python, which may be behind a script that chooses
