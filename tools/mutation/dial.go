@@ -105,8 +105,8 @@ func (s settings) compileDial(dir string, units []unit) error {
 		return fmt.Errorf("%w\n%s", err, text)
 	}
 	// Without a mutant it must do as the package does.
-	for _, b := range batches(units, 10*time.Second) {
-		if _, err := runBatch(here, binary, dir, b, 0); err != nil {
+	for _, b := range batches(inOrder(units, nil), 10*time.Second) {
+		if _, _, err := runBatch(here, binary, dir, b, 0); err != nil {
 			return fmt.Errorf("its tests fail without a mutant: %w", err)
 		}
 	}

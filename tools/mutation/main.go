@@ -1,7 +1,7 @@
 // Command mutation runs gremlins on packages of this repository and says which
 // mutants their tests let live. Run it from the top of the repository:
 //
-//	mutation [-gremlins PATH] [-minimum 85] [-part 1/4] [-budget 60s] [-tests PATTERN] [-explained docs/mutation.md] ./pkg/state …
+//	mutation [-gremlins PATH] [-minimum 85] [-part 1/4] [-only PATTERN] [-budget 60s] [-tests PATTERN] [-explained docs/mutation.md] ./pkg/state …
 //
 // It promises that a mutant counts as killed only where its package compiles
 // and a test of the package fails or does not end; one that no test reaches
@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -58,6 +59,7 @@ func run(args []string, out io.Writer) error {
 	gremlins := flags.String("gremlins", "bin/gremlins", "the program")
 	minimum := flags.Float64("minimum", 85, "percent of a package's mutants that must be killed")
 	part := flags.String("part", "1/1", "which part of the mutants to try, and of how many parts")
+	only := flags.String("only", "", "a pattern of the mutants that are tried, as survivors are printed: pkg/state/redo.go pack")
 	budget := flags.Duration("budget", time.Minute, "how much time of tests a mutant gets, counted without mutants")
 	tests := flags.String("tests", "^Test|^Fuzz|^Example", "a pattern of the tests that are used; fewer take less time and kill less")
 	explained := flags.String("explained", "docs/mutation.md", "the file that explains survivors")
@@ -72,9 +74,12 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if _, err := regexp.Compile(*only); err != nil {
+		return err
+	}
 	var short []string
 	for _, pkg := range flags.Args() {
-		r, err := mutate(root, *gremlins, pkg, settings{Part: *part, Tests: *tests, Budget: *budget})
+		r, err := mutate(root, *gremlins, pkg, settings{Part: *part, Only: *only, Tests: *tests, Budget: *budget})
 		if err != nil {
 			return fmt.Errorf("%s: %w", pkg, err)
 		}

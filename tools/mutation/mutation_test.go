@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,12 +84,54 @@ func TestBatches(t *testing.T) {
 		{"TestTooSlow", time.Minute, here}, {"TestMiddle", 300 * time.Millisecond, here},
 	}
 	s, all := settings{Root: t.TempDir()}, here
-	got := batches(s.reaching(all, units, "p.go", 8, 1), 20*time.Second)
+	got := batches(inOrder(s.reaching(all, units, "p.go", 8, 1), nil), 20*time.Second)
 	if len(got) != 2 || got[0].pattern() != `^TestQuick$/^a_b$|^TestMiddle$` || got[1].pattern() != `^TestSlow$` {
 		t.Errorf("%+v", got)
 	}
 	if got := s.reaching(all, units, "p.go", 10, 1); len(got) != 0 {
 		t.Errorf("nothing reaches that line, but %+v", got)
+	}
+}
+
+// TestOrder: one kind of each row stands before the others, and before tests as
+// quick stand those that killed more.
+func TestOrder(t *testing.T) {
+	var units []unit
+	for _, name := range []string{"TestRows/a/jira", "TestRows/a/confluence", "TestRows/b/jira", "TestRows/b/confluence", "TestTable/x", "TestTable/y"} {
+		units = append(units, unit{Name: name, Time: time.Second})
+	}
+	var got []string
+	for _, u := range inOrder(units, kills{"TestTable/y": 3, "TestRows/b/confluence": 1}) {
+		got = append(got, u.Name)
+	}
+	want := []string{"TestTable/y", "TestRows/b/confluence", "TestRows/a/jira", "TestTable/x", "TestRows/a/confluence", "TestRows/b/jira"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestLeaves: of what a test ran, that which has no further subtests.
+func TestLeaves(t *testing.T) {
+	output := "=== RUN   TestA\n=== RUN   TestA/row\n=== RUN   TestA/row/jira\n=== RUN   TestA/other\n--- PASS: TestA\n"
+	if got := leaves([]byte(output)); !slices.Equal(got, []string{"TestA/row/jira", "TestA/other"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestKills counts what failed, at every depth.
+func TestKills(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		k, err := readKills(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.add(dir, []byte("--- FAIL: TestA (0.1s)\n    --- FAIL: TestA/row (0.1s)\n--- PASS: TestB (0.1s)\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if k, err := readKills(dir); err != nil || len(k) != 2 || k["TestA"] != 2 || k["TestA/row"] != 2 {
+		t.Errorf("%v (%v)", k, err)
 	}
 }
 

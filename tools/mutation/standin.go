@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -23,7 +22,7 @@ import (
 //   - go test -coverprofile: each test is run by itself, and for each it is
 //     kept what it reaches and how long it takes. gremlins is given the sum.
 //   - go test of a mutant: it is compiled, then the tests that reach the place
-//     are run, the quickest first, until one fails or the budget is spent.
+//     are run in the order of order.go, until one fails or the budget is spent.
 //   - everything else goes to the go command.
 const (
 	settingsVariable = "MUTATION_DIR"
@@ -35,8 +34,8 @@ const (
 
 // settings are what the stand-in is told by the program that starts gremlins.
 type settings struct {
-	Go, Root, Package, Part, Tests string
-	Budget                         time.Duration
+	Go, Root, Package, Part, Only, Tests string
+	Budget                               time.Duration
 }
 
 // verdict is what became of a mutant. Its place is that of the token in the
@@ -120,8 +119,8 @@ func (s settings) judge(dir, here string, v verdict) (string, error) {
 	if v.From == v.To {
 		return notViable, nil
 	}
-	if !s.chosen(v) {
-		return leftOut, nil
+	if chosen, err := s.chosen(v); err != nil || !chosen {
+		return leftOut, err
 	}
 	var units []unit
 	if err := readJSON(filepath.Join(dir, unitsFile), &units); err != nil {
@@ -151,16 +150,20 @@ func (s settings) judge(dir, here string, v verdict) (string, error) {
 	}
 	temp := filepath.Join(dir, "temp")
 	defer os.RemoveAll(temp)
-	for _, b := range batches(reach, s.Budget) {
+	kills, err := readKills(dir)
+	if err != nil {
+		return "", err
+	}
+	for _, b := range batches(inOrder(reach, kills), s.Budget) {
 		if err := os.MkdirAll(temp, 0o700); err != nil {
 			return "", err
 		}
-		ended, err := runBatch(here, binary, temp, b, number)
+		output, ended, err := runBatch(here, binary, temp, b, number)
 		switch {
 		case !ended:
 			return hung, nil
 		case err != nil:
-			return killed, nil
+			return killed, kills.add(dir, output)
 		}
 	}
 	return lived, nil
@@ -170,7 +173,7 @@ func (s settings) judge(dir, here string, v verdict) (string, error) {
 // more processor time than the same tests without the mutant, or nothing at all
 // happened for minutes: how busy the machine is must not matter. number is the
 // mutant's in a program of many.
-func runBatch(here, binary, temp string, b batch, number int) (ended bool, err error) {
+func runBatch(here, binary, temp string, b batch, number int) (output []byte, ended bool, err error) {
 	seconds := 10 + 5*int(b.time.Seconds()+1)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute+20*b.time)
 	defer cancel()
@@ -179,27 +182,34 @@ func runBatch(here, binary, temp string, b batch, number int) (ended bool, err e
 		binary, "-test.failfast", "-test.run", b.pattern(), "-test.timeout", "1h")
 	cmd.Dir, cmd.WaitDelay = here, 5*time.Second
 	cmd.Env = append(os.Environ(), "TMPDIR="+temp, fmt.Sprintf("%s=%d", dialVariable, number))
-	err = cmd.Run()
+	output, err = cmd.CombinedOutput()
 	spent := cmd.ProcessState != nil && cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime() >= time.Duration(seconds)*time.Second
-	return ctx.Err() == nil && (err == nil || !spent), err
+	return output, ctx.Err() == nil && (err == nil || !spent), err
 }
 
 // chosen reports whether a mutant is of the part that is to be tried: by what
 // it is, not by where, so that it stays in its part when lines move.
-func (s settings) chosen(v verdict) bool {
+func (s settings) chosen(v verdict) (bool, error) {
+	name, err := describe(s.Root, s.Package, v)
+	if err != nil {
+		return false, err
+	}
+	if only, err := regexp.Compile(s.Only); err != nil || !only.MatchString(name) {
+		return false, err
+	}
 	var part, parts uint32
 	if _, err := fmt.Sscanf(s.Part, "%d/%d", &part, &parts); err != nil || parts == 0 {
-		return true
+		return true, nil
 	}
 	h := fnv.New32a()
 	fmt.Fprintf(h, "%s %d %s %s", v.File, v.Column, v.From, v.To)
 	text, err := os.ReadFile(filepath.Join(s.Root, s.Package, v.File))
 	if err != nil {
-		return true
+		return false, err
 	}
 	lines := bytes.Split(text, []byte("\n"))
 	h.Write(lines[v.Line-1])
-	return h.Sum32()%parts == part%parts
+	return h.Sum32()%parts == part%parts, nil
 }
 
 // difference finds the token that gremlins changed. It prints the whole file
@@ -292,47 +302,6 @@ func readVerdicts(path string) ([]verdict, error) {
 		out = append(out, v)
 	}
 	return out, nil
-}
-
-// batch is tests that are run by one process.
-type batch struct {
-	names []string
-	time  time.Duration
-}
-
-// batches are tests, the quickest first, as far as the budget reaches: a quick
-// batch kills most mutants.
-func batches(units []unit, budget time.Duration) []batch {
-	reach := slices.Clone(units)
-	slices.SortStableFunc(reach, func(a, b unit) int { return int(a.Time - b.Time) })
-	var out []batch
-	var all time.Duration
-	steps := []time.Duration{time.Second, 8 * time.Second, budget}
-	for _, u := range reach {
-		if all += u.Time; all > budget && len(out) > 0 {
-			break
-		}
-		step := slices.IndexFunc(steps, func(limit time.Duration) bool { return all <= limit })
-		if len(out) == 0 || step > 0 && all-u.Time <= steps[step-1] && len(out[len(out)-1].names) > 0 {
-			out = append(out, batch{})
-		}
-		last := &out[len(out)-1]
-		last.names, last.time = append(last.names, u.Name), last.time+u.Time
-	}
-	return out
-}
-
-// pattern is for -test.run.
-func (b batch) pattern() string {
-	var out []string
-	for _, name := range b.names {
-		parts := strings.Split(name, "/")
-		for i, p := range parts {
-			parts[i] = "^" + regexp.QuoteMeta(p) + "$"
-		}
-		out = append(out, strings.Join(parts, "/"))
-	}
-	return strings.Join(out, "|")
 }
 
 func writeJSON(path string, v any) error {

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// unit is a test, or a subtest of one that takes long, with what it reaches.
+// unit is a test, or what has no further subtests of one that takes long, with
+// what it reaches.
 type unit struct {
 	Name string
 	// Time is the processor's, as it depends less on what else the machine does.
@@ -51,7 +52,8 @@ func (s settings) reaching(all []block, units []unit, file string, line, column 
 	return slices.DeleteFunc(slices.Clone(units), func(u unit) bool { return !slices.ContainsFunc(u.Blocks, reach) })
 }
 
-// long is when the subtests of a test are measured one by one.
+// long is from when on the subtests of a test, down to those that have none, are
+// measured one by one.
 const long = time.Second
 
 // measure runs each test of the package by itself, keeps what it learns, and
@@ -118,7 +120,21 @@ func (s settings) measure(dir, profile string) error {
 	return writeJSON(filepath.Join(dir, unitsFile), units)
 }
 
-var subtest = regexp.MustCompile(`(?m)^=== RUN   ([^/\s]+/[^/\s]+)$`)
+var started = regexp.MustCompile(`(?m)^=== RUN   (\S+)$`)
+
+// leaves are the subtests that a test ran and that have none themselves.
+func leaves(output []byte) (out []string) {
+	parents := map[string]bool{}
+	var all []string
+	for _, m := range started.FindAllSubmatch(output, -1) {
+		name := string(m[1])
+		if parent, _, ok := cutLast(name, "/"); ok {
+			parents[parent] = true
+			all = append(all, name)
+		}
+	}
+	return slices.DeleteFunc(all, func(name string) bool { return parents[name] })
+}
 
 // unit runs one test. It adds to sum, by block, whether it was reached.
 func (s settings) unit(dir, binary, here, name string, sum map[string]int) (u unit, subtests []string, err error) {
@@ -130,9 +146,7 @@ func (s settings) unit(dir, binary, here, name string, sum map[string]int) (u un
 		return u, nil, fmt.Errorf("%s fails as it is: %w\n%s", name, err, text)
 	}
 	u = unit{Name: name, Time: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	for _, m := range subtest.FindAllSubmatch(text, -1) {
-		subtests = append(subtests, string(m[1]))
-	}
+	subtests = leaves(text)
 	lines, err := os.ReadFile(profile)
 	if err != nil {
 		return u, nil, err
