@@ -202,6 +202,7 @@ soak: # a day of a busy site, two million records, in some minutes; what it asse
 fuzz: # every fuzz target there is, FUZZTIME each
 	FUZZTIME=$(FUZZTIME) tools/fuzz.sh
 	cd $(SENDER) && FUZZTIME=$(FUZZTIME) $(CURDIR)/tools/fuzz.sh
+	cd $(SHARED) && FUZZTIME=$(FUZZTIME) $(CURDIR)/tools/fuzz.sh
 
 properties: # every property, CHECKS cases each
 	CHECKS=$(CHECKS) tools/properties.sh

@@ -246,7 +246,11 @@ func (p *process) ask(ctx context.Context, q question) (a reply, err error) {
 			p.broken = p.failed(q.Do, errors.Join(errors.New("it ended"), err))
 			return a, p.broken
 		}
-		if err := json.Unmarshal(line, &a); err != nil {
+		err := json.Unmarshal(line, &a)
+		if err == nil && a.Error != nil && (a.Error.Kind == "" || a.Error.What == "") {
+			err = errors.New("an error that does not say what is wrong")
+		}
+		if err != nil {
 			p.broken = p.failed(q.Do, fmt.Errorf("its answer cannot be read: %w", err))
 			return a, p.broken
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,7 +99,7 @@ func decodeIndex(body []byte) (*index, error) {
 	if ix.Version > indexVersion {
 		return &index{Version: ix.Version}, nil
 	}
-	sane := ix.Version == indexVersion && ix.ID != "" && ix.Values != nil
+	sane := ix.Version == indexVersion && ix.ID != "" && ix.Values != nil && countable(ix.Term) && ix.Next < math.MaxInt64
 	used := map[uint64]bool{}
 	for _, n := range slices.Concat(slices.Collect(maps.Values(ix.Values)), ix.Drop) {
 		// One that is to come would be taken for what it is not.
@@ -110,6 +111,10 @@ func decodeIndex(body []byte) (*index, error) {
 	}
 	return ix, nil
 }
+
+// countable reports whether a term can be followed by others. None that was counted up
+// to from 0 comes near the end.
+func countable(term int32) bool { return 0 <= term && term < math.MaxInt32-1 }
 
 // put writes an index in the place of the one that was read, or makes it where it
 // was not there. changed tells that somebody else was faster.

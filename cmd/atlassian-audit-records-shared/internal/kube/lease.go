@@ -250,6 +250,9 @@ func (s *Store) lease(ctx context.Context, place string) (*coordinationv1.Lease,
 	if l.Annotations[notePlace] != place {
 		return nil, &shared.Error{Kind: shared.Damaged, What: fmt.Sprintf("the Lease %s in %s is not that of %s", l.Name, s.title, place), Next: "find out whose it is; choose another name in state, or remove it"}
 	}
+	if n := value(l.Spec.LeaseTransitions); !countable(n) {
+		return nil, &shared.Error{Kind: shared.Damaged, What: fmt.Sprintf("the Lease %s in %s is said to have been taken %d times", l.Name, s.title, n), Next: "find out who writes there, and remove it"}
+	}
 	return l, nil
 }
 

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -215,6 +216,18 @@ func TestWhatIsNotOursIsSaid(t *testing.T) {
 		"a lease that something else took": {leases, func(o map[string]any) {
 			o["spec"].(map[string]any)["holderIdentity"] = "somebody"
 		}, shared.Damaged, "none of this program's"},
+		"a lease that was taken as often as can be counted": {leases, func(o map[string]any) {
+			o["spec"].(map[string]any)["leaseTransitions"] = math.MaxInt32
+		}, shared.Damaged, "have been taken 2147483647 times"},
+		"a lease that was taken less often than never": {leases, func(o map[string]any) {
+			o["spec"].(map[string]any)["leaseTransitions"] = -1
+		}, shared.Damaged, "have been taken -1 times"},
+		"an index of a term behind which there is none": {configMaps, func(o map[string]any) {
+			o["data"] = map[string]any{"index": `{"version":1,"place":"sites/example.atlassian.net","id":"x","term":2147483647,"values":{}}`}
+		}, shared.Damaged, "contradicts itself"},
+		"an index without a number left": {configMaps, func(o map[string]any) {
+			o["data"] = map[string]any{"index": `{"version":1,"place":"sites/example.atlassian.net","id":"x","next":18446744073709551615,"values":{}}`}
+		}, shared.Damaged, "contradicts itself"},
 		"an index that is none": {configMaps, func(o map[string]any) {
 			o["data"] = map[string]any{"index": "{"}
 		}, shared.Damaged, "not, or no more, the index"},
