@@ -166,6 +166,12 @@ fleet: build-collector # a thousand sites on this machine against the plan of do
 	go build -o bin/fleet ./internal/fleet
 	bin/fleet -simulate $(ARGS)
 
+.PHONY: weight
+nightly: weight
+
+weight: # what the Agent's log pipeline would add to the program that collects: docs/run.md
+	tools/weight.sh
+
 comparison: # what this check and collectors of others lose of the same scripted day; docs/comparison.md says how to fetch them
 	go build -o bin/compare ./internal/comparison
 	bin/compare $(ARGS)

@@ -9,9 +9,10 @@ sender=cmd/atlassian-audit-records-run
 scratch=$(mktemp -d "$sender/internal/weight.XXXXXX")
 modules=$(mktemp -d) # may change here, not in the checkout
 trap 'rm -rf "$scratch" "$modules"' EXIT
-for f in cmd/atlassian-audit-records/*.go; do
-	case $f in *_test.go) ;; *) cp "$f" "$scratch" ;; esac
-done
+cp -R cmd/atlassian-audit-records/. "$scratch"
+find "$scratch" -name '*_test.go' -delete
+# Its own packages are for it alone: the copy takes copies.
+find "$scratch" -name '*.go' -exec sed -i.bak "s|\"atlassian_audit_records/cmd/atlassian-audit-records/|\"atlassian_audit_records/$scratch/|" {} +
 cp "$sender/go.mod" "$sender/go.sum" "$modules"
 build() {
 	CGO_ENABLED=0 go build -C "$sender" -mod=mod -modfile="$modules/go.mod" -trimpath -ldflags '-s -w' -o "$PWD/bin/weight-$1" "./internal/${scratch##*/}"
