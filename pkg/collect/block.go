@@ -51,6 +51,9 @@ func (w *walk) block(ctx context.Context, q audit.Query) (done bool, err error) 
 	case leaving.oldest < w.lo:
 		return true, w.take(leaving, w.lo, true)
 	}
+	if hidden, err := w.hides(ctx, leaving); err != nil || hidden {
+		return false, err
+	}
 	return false, w.take(leaving, leaving.oldest, false)
 }
 

@@ -60,6 +60,8 @@ type climb struct {
 	// while time is asked whether a cursor is dead.
 	tried  int64
 	asking bool
+	// held is the question that time was asked in the place of.
+	held audit.Query
 	// moved is true once something was committed that the next run need not read
 	// again: only then may the budget end the climb.
 	moved bool
@@ -274,6 +276,7 @@ func (w *climb) askTime() bool {
 	if !w.isNewest || w.whole || from <= w.tried {
 		return false
 	}
+	w.held = w.q
 	w.byTime(from)
 	w.q.From = from - 1
 	w.tried, w.asking, w.again, w.print = from, true, 0, 0
@@ -319,6 +322,8 @@ func (w *climb) step(v view) (done bool, err error) {
 	ahead, disorder := w.measure(v)
 	next := c.p
 	alive := w.asking && w.newest <= before
+	// A full page that ends where the cursor stood says nothing of what comes then.
+	mute := alive && v.full && !last
 	if w.asking && !alive && w.live {
 		next.Cursor, next.CursorFrom, next.CursorLow = "", 0, 0
 	}
@@ -353,6 +358,7 @@ func (w *climb) step(v view) (done bool, err error) {
 	next = complete(next, audit.Interval{From: w.lo, To: upper}, 0, false)
 	if w.live {
 		switch {
+		case mute:
 		case last || alive:
 			next.LiveAt = c.o.Now().UnixMilli()
 		case !ahead && !stuck:
@@ -369,6 +375,9 @@ func (w *climb) step(v view) (done bool, err error) {
 	switch {
 	case done:
 		return true, w.reached()
+	case mute:
+		w.q = w.held
+		return false, nil
 	case last || alive:
 		return true, w.end()
 	case stuck:

@@ -281,3 +281,30 @@ func TestTheRateLimitOfALogIsNotMet(t *testing.T) {
 		}
 	})
 }
+
+// TestAMillisecondOfPagesIsReadToItsEnd is about an empty list that is false, amid
+// a millisecond of more than a page: that time shows the first page of it says
+// nothing of the others.
+func TestAMillisecondOfPagesIsReadToItsEnd(t *testing.T) {
+	t.Parallel()
+	for k := range 6 {
+		t.Run(fmt.Sprint("the list ", k, " is empty"), func(t *testing.T) {
+			t.Parallel()
+			inLog(t, func(t *testing.T, m *machine) {
+				busy(t, m, 2)
+				pass(interval)
+				at := time.Now()
+				m.site.AddBurst(string(m.site.product), 110, at)
+				m.site.Fault(atlassiantest.Fault{After: k, Times: 1, Action: atlassiantest.EmptyList()})
+				out, err := m.run()
+				must(t, err)
+				if out.position.Covered.Contains(at.UnixMilli()) {
+					must(t, m.exactly())
+				}
+				_, err = m.settle()
+				must(t, err)
+				must(t, m.exactly())
+			})
+		})
+	}
+}

@@ -124,6 +124,14 @@ var stories = map[string]story{
 			runs(t, m, 1)
 		}
 	}},
+	"insertion order, and a silence behind a moment of more than a page": {tell: func(_ *testing.T, m *machine) {
+		m.o.PageSize = 2
+		m.site.quirks(func(q *quirks) { q.InsertionOrder = true })
+		m.site.add(1, 0, 70*time.Hour) // behind the page that leaves the moment
+		m.site.add(1, 0, 90*time.Hour)
+		m.site.add(1, 0, 2*time.Hour)
+		m.site.burst(4, time.Hour)
+	}},
 	"a habit appears and goes again": {alone: true, tell: func(t *testing.T, m *machine) {
 		history(m)
 		for _, change := range []func(*quirks){
