@@ -17,7 +17,6 @@ VULNCHECK := bin/govulncheck
 SCRIPTS   := .ci/run $(wildcard tools/*.sh packaging/*/*.sh)
 FUZZTIME  ?= 30s
 CHECKS    ?= 20000
-WORLDS    ?= 37
 STEPS     ?= 40
 BENCH     ?= .
 BENCHTIME ?= 1s
@@ -196,8 +195,8 @@ nightly: race test-packages test-deploy test-kubernetes conformance explore-muta
 conformance: # every row of the conformance suite for every kind of source, also for those that share most of their code
 	CONFORMANCE=all go test -timeout 60m ./pkg/collect
 
-explore: # worlds in which everything goes wrong, half a minute of them: see docs/explore.md. FOR=1h looks for longer, SEED=n shows one world again
-	tools/explore.sh $(if $(SEED),-explore.seed $(SEED)) $(if $(FOR),-explore.for $(FOR),$(if $(SEED),-explore.worlds 1 -explore.story bin/explore-$(SEED).txt,-explore.worlds $(WORLDS))) -explore.steps $(STEPS)
+explore: # worlds in which everything goes wrong, two minutes of them: see docs/explore.md. FOR=1h looks for longer, WORLDS=100 for so many, SEED=n shows one world again
+	tools/explore.sh -explore.steps $(STEPS) $(if $(SEED),-explore.seed $(SEED)) $(if $(FOR),-explore.for $(FOR),$(if $(WORLDS),-explore.worlds $(WORLDS),$(if $(SEED),-explore.worlds 1 -explore.story bin/explore-$(SEED).txt,-explore.for 2m)))
 
 explore-mutants: # how long the explorer takes to find known bugs: see docs/explore.md
 	tools/explore-mutants.py

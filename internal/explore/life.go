@@ -32,8 +32,16 @@ func Live(seed uint64, steps int, dir string, story io.Writer) (Life, error) {
 	}
 	w.story = story
 	w.note(nil, fmt.Sprintf("%s, %d a page, batches of %d, budget %s, files of %d, %+v", w.site.Name, w.options.PageSize, w.options.BatchSize, w.budget, w.fileSize, w.moods))
-	err = w.live(steps)
-	return Life{w.digest, w.counts}, w.broken(err)
+	err = w.broken(w.live(steps))
+	return Life{w.digest, w.counts}, errors.Join(err, w.end())
+}
+
+// end ends what goes on: after a finding, runs are in the midst of something.
+func (w *world) end() error {
+	for _, p := range w.running {
+		w.kill(p)
+	}
+	return w.drive()
 }
 
 func (w *world) live(steps int) error {
@@ -58,7 +66,7 @@ func (w *world) step() error {
 	if r.IntN(12) == 0 {
 		w.trouble()
 	}
-	w.start()
+	w.first = w.start().id
 	if err := w.drive(); err != nil {
 		return err
 	}
@@ -187,16 +195,24 @@ func (w *world) lose(path string) {
 	w.law.forget()
 }
 
+// mostMet is how many more runs a step may begin while one goes on: where one waits
+// for the state that another holds, there could be a next one for ever.
+const mostMet = 8
+
+// mostTurns is how many operations there are in a life at most. Of the first 300
+// worlds none has a third as many; one that has more does not end.
+const mostTurns = 200_000
+
 // drive lets the runs go on until all are over.
 func (w *world) drive() error {
-	for n := 0; ; n++ {
-		if n > 300_000 {
-			return errors.New("the runs do not come to an end")
-		}
+	for {
 		waiting := w.turns.next(w.allOver)
 		w.running = slices.DeleteFunc(w.running, func(p *process) bool { return w.ended(p) })
 		if len(waiting) == 0 {
 			return nil
+		}
+		if w.counts["turns"] >= mostTurns {
+			return fmt.Errorf("the runs do not come to an end within %d operations", mostTurns)
 		}
 		w.turn(waiting[w.rand.IntN(len(waiting))])
 	}
@@ -241,13 +257,14 @@ func (w *world) turn(t *turn) {
 	if dice(m.agent) {
 		w.serve()
 	}
-	if dice(m.second) && len(w.running) < 3 {
+	if dice(m.second) && len(w.running) < 3 && w.began < w.first+mostMet {
 		w.start()
 	}
 	if dice(m.pause) {
 		w.note(nil, "time passes")
 		pass(time.Duration(1+r.IntN(700)) * time.Millisecond)
 	}
+	pass(w.cost(t.op))
 	isDisk, isAsk := strings.HasPrefix(t.op, "disk "), strings.HasPrefix(t.op, "ask ")
 	switch {
 	case t.who.dead.Load():
@@ -275,6 +292,22 @@ func (w *world) turn(t *turn) {
 	}
 	w.note(t.who, t.op)
 	w.turns.give(t, nil)
+}
+
+// cost is how long an operation takes. Without it a run's time would never be over:
+// what comes while a moment is read would be of that moment, too, and the run
+// that waits for the state would begin at the instant in which the other one ends.
+// No two operations take equally long, so that what ends while one lasts does not
+// end at the same instant.
+func (w *world) cost(op string) time.Duration {
+	longest := 200 * time.Microsecond
+	switch kind, _, _ := strings.Cut(op, " "); {
+	case kind == "ask":
+		longest = w.slow
+	case kind == "read", strings.HasPrefix(op, "disk Sync"), op == "state Commit":
+		longest = 4 * time.Millisecond
+	}
+	return 1 + time.Duration(w.lags.Int64N(int64(longest)))
 }
 
 // wrong lets the next answers go wrong, in a way that an answer cannot hide.

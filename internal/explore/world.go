@@ -71,10 +71,15 @@ type world struct {
 	budget    time.Duration
 	fileSize  int64
 	spoolSize int64
-	moods     moods
-	calm      bool
+	// slow is how long an answer takes at most, lags what decides how long each does.
+	slow  time.Duration
+	lags  *rand.Rand
+	moods moods
+	calm  bool
 
+	// began is how many runs there were, first the one that the step began with.
 	began   int
+	first   int
 	running []*process
 	// refusal is what the next operation on the disk fails with.
 	refusal error
@@ -137,6 +142,8 @@ func newWorld(seed uint64, dir string) (*world, error) {
 		Service:   "test", Tags: []string{"env:test"},
 	}
 	w.budget = pick(r, time.Second, 3500*time.Millisecond, 30*time.Second)
+	w.lags = chance(seed, 0x1a9)
+	w.slow = pick(w.lags, 5*time.Millisecond, 40*time.Millisecond, 200*time.Millisecond)
 	w.fileSize = pick(r, int64(4_000), 30_000, 250_000)
 	w.spoolSize = pick(r, int64(60_000), 10_000_000, 10_000_000)
 	w.moods = moods{

@@ -1,6 +1,7 @@
 package sourcetest
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -68,7 +69,8 @@ func (s *Site) Note() {
 		f := s.Form(s.Raw(r))
 		if r.Key == "" {
 			if s.first[r.Seq] == "" {
-				s.first[r.Seq] = f
+				// One that says what another one says by now is a twin of that one.
+				s.first[r.Seq] = cmp.Or(s.twin[f], f)
 			}
 			s.twin[f] = s.first[r.Seq]
 		} else if !slices.Contains(s.forms[r.Key], f) {
