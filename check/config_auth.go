@@ -163,36 +163,16 @@ func (s *section) auth(env Env, d Deployment) Auth {
 // username reads the name of an account of Data Center, which a colon would end
 // in an HTTP Basic credential.
 func (s *section) username() string {
-	if !s.given("username") {
-		s.addf("username", "is missing: give the name that the account signs in with")
-		return ""
-	}
-	v, ok := s.str("username")
-	if !ok {
-		return ""
-	}
-	if v == "" || strings.TrimSpace(v) != v || strings.ContainsAny(v, ":\r\n\t") {
-		s.addf("username", "must be the name that the account signs in with, without a colon or white space at its ends")
-		return ""
-	}
-	return v
+	return s.checked("username", "give the name that the account signs in with",
+		"must be the name that the account signs in with, without a colon or white space at its ends",
+		func(v string) bool { return v != "" && strings.TrimSpace(v) == v && !strings.ContainsAny(v, ":\r\n\t") })
 }
 
 // password is a secret in which people may have put any character.
 func (s *section) password() auth.Secret {
-	if !s.given("password") {
-		s.addf("password", "is missing: put the account's password here, best as a handle of the Agent's secret management, ENC[name]")
-		return ""
-	}
-	v, ok := s.str("password")
-	if !ok {
-		return ""
-	}
-	if v == "" || strings.ContainsAny(v, "\r\n") {
-		s.addf("password", "is empty or holds a line break: copy it anew (a secret backend that ends its answers with a line break does this)")
-		return ""
-	}
-	return auth.Secret(v)
+	return auth.Secret(s.checked("password", "put the account's password here, best as a handle of the Agent's secret management, ENC[name]",
+		"is empty or holds a line break: copy it anew (a secret backend that ends its answers with a line break does this)",
+		func(v string) bool { return v != "" && !strings.ContainsAny(v, "\r\n") }))
 }
 
 // authType reads the type; "" where there is none that this version can use.
@@ -239,20 +219,26 @@ func (s *section) required(key, next string) auth.Secret {
 	return s.secret(key)
 }
 
-func (s *section) email() string {
-	if !s.given("email") {
-		s.addf("email", "is missing: give the address of the account that created the API token")
+// checked is a text that must be there and be good; missing says what to do where it
+// is not there, and bad what is wrong with it.
+func (s *section) checked(key, missing, bad string, good func(string) bool) string {
+	if !s.given(key) {
+		s.addf(key, "is missing: %s", missing)
 		return ""
 	}
-	v, ok := s.str("email")
+	v, ok := s.str(key)
 	if !ok {
 		return ""
 	}
-	if !isEmail(v) {
-		s.addf("email", "is not an e-mail address, like audit@example.com")
+	if !good(v) {
+		s.addf(key, "%s", bad)
 		return ""
 	}
 	return v
+}
+
+func (s *section) email() string {
+	return s.checked("email", "give the address of the account that created the API token", "is not an e-mail address, like audit@example.com", isEmail)
 }
 
 func (s *section) clientID(kind AuthType) string {
@@ -260,19 +246,8 @@ func (s *section) clientID(kind AuthType) string {
 	if kind == OAuth {
 		of, where = "the app", "the app's Settings at https://developer.atlassian.com/console/myapps"
 	}
-	if !s.given("client_id") {
-		s.addf("client_id", "is missing: copy it from %s", where)
-		return ""
-	}
-	v, ok := s.str("client_id")
-	if !ok {
-		return ""
-	}
-	if v == "" || badSecret(v) != "" {
-		s.addf("client_id", "must be the id of %s, without spaces", of)
-		return ""
-	}
-	return v
+	return s.checked("client_id", "copy it from "+where, "must be the id of "+of+", without spaces",
+		func(v string) bool { return v != "" && badSecret(v) == "" })
 }
 
 // secretOrFile reads a secret that stands under key, or in the file that is
