@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"atlassian_audit_records/check"
-	"atlassian_audit_records/pkg/agent"
 	"atlassian_audit_records/pkg/audit"
 )
 
@@ -64,11 +63,9 @@ func newBackfillCommand(io stdio) *cobra.Command {
 			return f.run(cmd.Context(), io, time.Now())
 		},
 	}
-	cmd.Flags().StringVar(&f.conf, "conf", filepath.Dir(agent.ConfFile(agent.ConfPath())), "a conf.yaml, or a folder of *.yaml files")
-	cmd.Flags().StringVar(&f.runPath, "run-path", agent.RunPath(), "where state and spool are; where it is given, it counts before run_path in init_config")
+	f.places(cmd)
 	cmd.Flags().StringVar(&f.filter, "instance-filter", "", "only the instances whose site contains this")
 	cmd.Flags().StringVar(&f.product, "product", "", "only this product")
-	cmd.Flags().StringVar(&f.datadogConf, "datadog-conf", agent.DatadogConf(), datadogConfUsage)
 	cmd.Flags().StringVar(&f.since, "since", "", "from when on; without it, what was asked for last is gone on with")
 	cmd.Flags().StringVar(&f.until, "until", "", "until when (default now)")
 	cmd.Flags().IntVar(&f.perMinute, "max-requests-per-minute", 0, "requests to a site, on average; 0 is the default of its kind, -1 no bound")

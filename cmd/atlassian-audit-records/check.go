@@ -60,14 +60,20 @@ func newCheckCommand(io stdio) *cobra.Command {
 			return f.run(cmd.Context(), io)
 		},
 	}
-	cmd.Flags().StringVar(&f.conf, "conf", filepath.Dir(agent.ConfFile(agent.ConfPath())), "a conf.yaml, or a folder of *.yaml files")
-	cmd.Flags().StringVar(&f.runPath, "run-path", agent.RunPath(), "where state and spool are; where it is given, it counts before run_path in init_config")
+	f.places(cmd)
 	cmd.Flags().StringVar(&f.filter, "instance-filter", "", "run only the instances whose site contains this")
-	cmd.Flags().StringVar(&f.datadogConf, "datadog-conf", agent.DatadogConf(), datadogConfUsage)
 	cmd.Flags().IntVar(&f.times, "check-times", 1, "how often to run each instance")
 	cmd.Flags().IntVar(&pause, "pause", 0, "milliseconds between two rounds")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// places adds the flags that say where the configuration, its Agent and what is
+// kept are.
+func (f *checkFlags) places(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.conf, "conf", filepath.Dir(agent.ConfFile(agent.ConfPath())), "a conf.yaml, or a folder of *.yaml files")
+	cmd.Flags().StringVar(&f.runPath, "run-path", agent.RunPath(), "where state and spool are; where it is given, it counts before run_path in init_config")
+	cmd.Flags().StringVar(&f.datadogConf, "datadog-conf", agent.DatadogConf(), datadogConfUsage)
 }
 
 func (f checkFlags) run(ctx context.Context, io stdio) error {

@@ -21,6 +21,7 @@ import (
 // previewFlags are the flags of preview.
 type previewFlags struct {
 	conf, runPath, output string
+	datadogConf           string
 	site, product, actor  string
 	spool, given          bool
 	since                 time.Duration
@@ -45,7 +46,7 @@ func newPreviewCommand(std stdio) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.given = cmd.Flags().Changed("run-path")
 			if !f.spool {
-				for _, name := range []string{"run-path", "conf", "since", "records"} {
+				for _, name := range []string{"run-path", "conf", "datadog-conf", "since", "records"} {
 					if cmd.Flags().Changed(name) {
 						return &usageError{reason: "--" + name + " goes with --spool", next: cmd.CommandPath() + " --help"}
 					}
@@ -62,6 +63,7 @@ func newPreviewCommand(std stdio) *cobra.Command {
 	flags.BoolVar(&f.spool, "spool", false, "draw the records that lie on this machine")
 	flags.StringVar(&f.conf, "conf", filepath.Dir(agent.ConfFile(agent.ConfPath())), "a conf.yaml, or a folder of *.yaml files, for its run_path")
 	flags.StringVar(&f.runPath, "run-path", agent.RunPath(), "where state and spool are; where it is given, it counts before run_path in init_config")
+	flags.StringVar(&f.datadogConf, "datadog-conf", agent.DatadogConf(), "the Agent's datadog.yaml, whose run_path counts where the configuration has none")
 	flags.DurationVar(&f.since, "since", preview.MadeUpSpan, "how far back to look")
 	flags.IntVar(&f.records, "records", 20000, "read at most so many, the newest")
 	flags.StringVar(&f.site, "site", "", "choose a site in the dashboards: $site")
@@ -71,7 +73,7 @@ func newPreviewCommand(std stdio) *cobra.Command {
 }
 
 func (f previewFlags) run(ctx context.Context, std stdio, now time.Time) error {
-	data, o, err := f.data(ctx, now)
+	data, o, err := f.data(ctx, std, now)
 	if err != nil {
 		return err
 	}
@@ -80,7 +82,7 @@ func (f previewFlags) run(ctx context.Context, std stdio, now time.Time) error {
 		return err
 	}
 	if page.Records == 0 && f.spool {
-		return fmt.Errorf("no record of the last %s lies below %s: say --since, or try it without --spool for made-up records", f.since, f.base())
+		return fmt.Errorf("no record of the last %s lies below %s: say --since, or try it without --spool for made-up records", f.since, f.base(std))
 	}
 	var text bytes.Buffer
 	if err := page.Write(&text); err != nil {
@@ -100,16 +102,18 @@ func (f previewFlags) run(ctx context.Context, std stdio, now time.Time) error {
 	return nil
 }
 
-func (f previewFlags) base() string {
-	runPath := f.runPath
-	if !f.given {
-		runPath = check.FileRunPath(f.conf, check.Env{RunPath: f.runPath})
+// base is the folder of the check's below the run path, as status finds it.
+func (f previewFlags) base(std stdio) string {
+	if f.given {
+		return agent.Base(f.runPath)
 	}
-	return agent.Base(runPath)
+	env := check.Env{RunPath: f.runPath, Getenv: std.getenv}
+	ofAgent(&env, std, f.datadogConf, false)
+	return agent.Base(check.FileRunPath(f.conf, env))
 }
 
 // data is what is to be drawn, and how.
-func (f previewFlags) data(ctx context.Context, now time.Time) (data preview.Data, o preview.Options, err error) {
+func (f previewFlags) data(ctx context.Context, std stdio, now time.Time) (data preview.Data, o preview.Options, err error) {
 	o = preview.Options{From: now.Add(-f.since), To: now, Chosen: map[string]string{}}
 	for name, value := range map[string]string{"site": f.site, "product": f.product, "actor": f.actor} {
 		if value != "" {
@@ -117,7 +121,7 @@ func (f previewFlags) data(ctx context.Context, now time.Time) (data preview.Dat
 		}
 	}
 	if f.spool {
-		found, err := preview.Spooled(f.base(), f.records)
+		found, err := preview.Spooled(f.base(std), f.records)
 		if errors.Is(err, fs.ErrPermission) {
 			return data, o, fmt.Errorf("%w: run this as the Agent's user, like sudo -u dd-agent %s preview --spool --output - > preview.html", err, program)
 		}

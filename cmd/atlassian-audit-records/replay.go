@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"atlassian_audit_records/check"
-	"atlassian_audit_records/pkg/agent"
 	"atlassian_audit_records/pkg/audit"
 )
 
@@ -54,8 +52,7 @@ func newReplayCommand(io stdio) *cobra.Command {
 			return f.run(cmd.Context(), io, time.Now())
 		},
 	}
-	cmd.Flags().StringVar(&f.conf, "conf", filepath.Dir(agent.ConfFile(agent.ConfPath())), "a conf.yaml, or a folder of *.yaml files")
-	cmd.Flags().StringVar(&f.runPath, "run-path", agent.RunPath(), "where state and spool are; where it is given, it counts before run_path in init_config")
+	f.places(cmd)
 	cmd.Flags().StringVar(&f.filter, "site", "", "only the instances whose site contains this")
 	cmd.Flags().StringVar(&f.product, "product", "", "only this product")
 	cmd.Flags().StringVar(&f.since, "since", "", "from when on, as a time or how long ago (required)")

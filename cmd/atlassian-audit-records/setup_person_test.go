@@ -153,4 +153,12 @@ func TestTheAgentsSettingsCountForPeopleToo(t *testing.T) {
 	if got := start(t, "", "validate", "--conf", conf, "--datadog-conf", datadog); got.Status != 0 || !strings.Contains(got.Out, " 0 warnings.") {
 		t.Errorf("validate: %+v", got)
 	}
+	page := filepath.Join(t.TempDir(), "page.html")
+	if got := start(t, "", "preview", "--spool", "--conf", conf, "--datadog-conf", datadog, "--output", page); got.Status != 0 || !strings.HasPrefix(got.Out, "20 records in ") {
+		t.Errorf("preview: %+v", got)
+	}
+	s.acknowledged()
+	if got := start(t, "", "replay", "--conf", conf, "--datadog-conf", datadog, "--since", "1h", "--dry-run"); got.Status != 0 || !strings.Contains(got.Out, "20 record") {
+		t.Errorf("replay: %+v", got)
+	}
 }

@@ -4,14 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"atlassian_audit_records/check"
-	"atlassian_audit_records/pkg/agent"
 )
 
 // maxGapsShown bounds the list of gaps for people; --json has all.
@@ -49,9 +47,7 @@ func newStatusCommand(io stdio) *cobra.Command {
 			return f.status(io, time.Now())
 		},
 	}
-	cmd.Flags().StringVar(&f.conf, "conf", filepath.Dir(agent.ConfFile(agent.ConfPath())), "a conf.yaml, or a folder of *.yaml files")
-	cmd.Flags().StringVar(&f.runPath, "run-path", agent.RunPath(), "where state and spool are; where it is given, it counts before run_path in init_config")
-	cmd.Flags().StringVar(&f.datadogConf, "datadog-conf", agent.DatadogConf(), datadogConfUsage)
+	f.places(cmd)
 	cmd.Flags().StringVar(&f.filter, "instance-filter", "", "show only the instances whose site contains this")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	return cmd
