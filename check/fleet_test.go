@@ -41,6 +41,12 @@ func inFleet(t *testing.T, test func(t *testing.T, f *fleet)) {
 	})
 }
 
+// inPair is inFleet with two machines.
+func inPair(t *testing.T, test func(t *testing.T, f *fleet, a, b *box)) {
+	t.Helper()
+	inFleet(t, func(t *testing.T, f *fleet) { test(t, f, f.box("web-1"), f.box("web-2")) })
+}
+
 func (f *fleet) box(name string) *box {
 	f.t.Helper()
 	run := filepath.Join(filepath.Dir(f.w.run), name)
@@ -50,9 +56,20 @@ func (f *fleet) box(name string) *box {
 	b := &box{f: f, name: name, client: f.store.Client(), at: map[string]int64{}}
 	b.world = &world{t: f.t, server: f.w.server, run: run, options: f.w.options}
 	b.options.Agent.Hostname, b.options.Agent.RunPath = name, run
-	b.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) { return b.client, nil }
+	b.opens(b.client)
 	b.agent = b.tailer()
 	return b
+}
+
+// opens puts another store, or another way to it, in the place of what the box has.
+func (b *box) opens(store shared.Backend) {
+	b.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) { return store, nil }
+}
+
+// outlast is until a lease of the box's is over.
+func (b *box) outlast() {
+	b.t.Helper()
+	pass(LeaseTime(b.sharedConfig(classicAuth)) + time.Second)
 }
 
 func (b *box) sharedConfig(auth string, more ...string) *Config {

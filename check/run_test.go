@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 
 	"atlassian_audit_records/pkg/agent"
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
@@ -33,10 +32,7 @@ func TestTheFirstRunCollectsEverythingAndTheNextNothing(t *testing.T) {
 				t.Errorf("the first run says %+v", s)
 			}
 		}
-		want := []string{"can_connect jira OK", "is_current jira OK", "can_connect confluence OK", "is_current confluence OK"}
-		if got, _ := states(rec); !slices.Equal(got, want) {
-			t.Errorf("service checks %v, want %v", got, want)
-		}
+		wantStates(t, rec, "can_connect jira OK", "is_current jira OK", "can_connect confluence OK", "is_current confluence OK")
 		for _, name := range []string{MetricRecords, MetricRequests, MetricThrottled, MetricErrors, MetricGap, MetricLag, MetricLate, MetricDuplicates, MetricUndated, MetricTruncated} {
 			for _, p := range both {
 				if _, ok := metric(rec, name, p); !ok {
@@ -92,11 +88,7 @@ func TestARefusedCredentialIsTold(t *testing.T) {
 		c := w.config(classicAuth)
 		w.server.Revoke(atlassiantest.Classic)
 		res, rec := w.runOnce(c)
-		short, messages := states(rec)
-		want := []string{"can_connect jira CRITICAL", "is_current jira WARNING", "can_connect confluence CRITICAL", "is_current confluence WARNING"}
-		if diff := cmp.Diff(want, short); diff != "" {
-			t.Errorf("service checks of a first run (-want +got):\n%s", diff)
-		}
+		messages := wantStates(t, rec, "can_connect jira CRITICAL", "is_current jira WARNING", "can_connect confluence CRITICAL", "is_current confluence WARNING")
 		sentence := "Atlassian does not accept the credential (status 401) (example.atlassian.net, jira): check `email` and `api_token`"
 		if !strings.HasPrefix(messages["can_connect jira"], sentence) || !strings.HasPrefix(res.Error, sentence) ||
 			strings.Count(res.Error, "(status 401)") != 2 || strings.Contains(res.Error, "\n") {
@@ -111,7 +103,8 @@ func TestARefusedCredentialIsTold(t *testing.T) {
 		w.server.Revoke(atlassiantest.Classic)
 		pass(30 * time.Minute)
 		_, rec = w.runOnce(c)
-		if short, _ = states(rec); !slices.Contains(short, "is_current jira WARNING") {
+		short, _ := states(rec)
+		if !slices.Contains(short, "is_current jira WARNING") {
 			t.Errorf("after half an hour: %v", short)
 		}
 		pass(40 * time.Minute)
@@ -130,11 +123,7 @@ func TestOneProductThatIsRefusedLeavesTheOtherAlone(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.server.Deny("jira", atlassiantest.NotAdmin)
 		res, rec := w.runOnce(w.config(classicAuth))
-		short, _ := states(rec)
-		want := []string{"can_connect jira CRITICAL", "is_current jira WARNING", "can_connect confluence OK", "is_current confluence OK"}
-		if diff := cmp.Diff(want, short); diff != "" {
-			t.Errorf("service checks (-want +got):\n%s", diff)
-		}
+		wantStates(t, rec, "can_connect jira CRITICAL", "is_current jira WARNING", "can_connect confluence OK", "is_current confluence OK")
 		if res.Streams[0].Error == nil || *res.Streams[0].Error != res.Error || res.Streams[1].Error != nil {
 			t.Errorf("the result is %+v", res)
 		}
@@ -155,10 +144,7 @@ func TestABusyStateIsLeftAlone(t *testing.T) {
 		w.server.AddBurst("jira", 1, time.Now())
 		w.requests()
 		res, rec := w.runWell(c)
-		short, _ := states(rec)
-		if diff := cmp.Diff([]string{"can_connect confluence OK", "is_current confluence OK"}, short); diff != "" {
-			t.Errorf("service checks (-want +got):\n%s", diff)
-		}
+		wantStates(t, rec, "can_connect confluence OK", "is_current confluence OK")
 		if len(rec.Logs) != 1 || rec.Logs[0].Level != "info" || rec.Logs[0].Message != "jira of example.atlassian.net: another run is in progress, this one leaves it alone" {
 			t.Errorf("the log is %v", rec.Logs)
 		}
@@ -174,7 +160,7 @@ func TestABusyStateIsLeftAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, rec = w.runWell(c)
-		short, _ = states(rec)
+		short, _ := states(rec)
 		if !slices.Contains(short, "is_current jira CRITICAL") || len(rec.Warnings) != 1 || !strings.Contains(rec.Warnings[0], "has written nothing for 2h0m0s") {
 			t.Errorf("a run that hangs is told as %v, %v", short, rec.Warnings)
 		}
@@ -198,11 +184,7 @@ func TestTheGatewayIsFoundOutOnce(t *testing.T) {
 		}
 		pass(time.Minute)
 		w.runWell(c)
-		for _, word := range kinds(w.requests()) {
-			if word != "jira at gateway" && word != "confluence at gateway" {
-				t.Errorf("the second run asked for %s", word)
-			}
-		}
+		w.wantAsked("jira at gateway", "confluence at gateway")
 	})
 }
 
@@ -215,11 +197,7 @@ func TestTheGatewayIsRememberedOfAnEmptyProduct(t *testing.T) {
 		w.requests()
 		pass(time.Minute)
 		w.runWell(c)
-		for _, word := range kinds(w.requests()) {
-			if word != "jira at gateway" {
-				t.Errorf("the second run asked for %s", word)
-			}
-		}
+		w.wantAsked("jira at gateway")
 	})
 }
 
@@ -252,14 +230,8 @@ func TestAFullSpoolPausesCollection(t *testing.T) {
 		w.server.AddBurst("jira", 2, time.Now())
 		w.requests()
 		_, rec := w.runWell(c)
-		if got := kinds(w.requests()); len(got) > 0 {
-			t.Errorf("it asked %v", got)
-		}
-		short, messages := states(rec)
-		want := []string{"can_connect jira UNKNOWN", "is_current jira WARNING", "can_connect confluence UNKNOWN", "is_current confluence WARNING"}
-		if diff := cmp.Diff(want, short); diff != "" {
-			t.Errorf("service checks (-want +got):\n%s", diff)
-		}
+		w.wantAsked() // nothing
+		messages := wantStates(t, rec, "can_connect jira UNKNOWN", "is_current jira WARNING", "can_connect confluence UNKNOWN", "is_current confluence WARNING")
 		for _, part := range []string{"collection is paused: the spool in " + agent.Base(w.run), "spool_max_size is 1KiB", "raise spool_max_size", "nothing is lost"} {
 			if !strings.Contains(messages["is_current jira"], part) || len(rec.Warnings) != 1 || !strings.Contains(rec.Warnings[0], part) {
 				t.Errorf("%q is missing in the message %q or the warning %v", part, messages["is_current jira"], rec.Warnings)
@@ -283,11 +255,7 @@ func TestAProductThatHangsLeavesTimeToTheOther(t *testing.T) {
 			t.Errorf("the run took %s, and its limit is %s", took, limit)
 		}
 		w.wantSpooled(audit.Confluence)
-		short, _ := states(rec)
-		want := []string{"can_connect jira CRITICAL", "is_current jira WARNING", "can_connect confluence OK", "is_current confluence OK"}
-		if diff := cmp.Diff(want, short); diff != "" {
-			t.Errorf("service checks (-want +got):\n%s", diff)
-		}
+		wantStates(t, rec, "can_connect jira CRITICAL", "is_current jira WARNING", "can_connect confluence OK", "is_current confluence OK")
 		if !strings.Contains(res.Error, "(example.atlassian.net, jira)") || strings.Contains(res.Error, "confluence") {
 			t.Errorf("the error is %q", res.Error)
 		}
@@ -350,11 +318,7 @@ func TestANetworkThatIsDownIsTold(t *testing.T) {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 		})
 		res, rec := w.runOnce(c)
-		short, _ := states(rec)
-		want := []string{"can_connect jira CRITICAL", "is_current jira WARNING", "can_connect confluence CRITICAL", "is_current confluence WARNING"}
-		if diff := cmp.Diff(want, short); diff != "" {
-			t.Errorf("service checks (-want +got):\n%s", diff)
-		}
+		wantStates(t, rec, "can_connect jira CRITICAL", "is_current jira WARNING", "can_connect confluence CRITICAL", "is_current confluence WARNING")
 		if !strings.Contains(res.Error, "example.atlassian.net cannot be reached") {
 			t.Errorf("the error is %q", res.Error)
 		}

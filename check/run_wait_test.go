@@ -1,7 +1,6 @@
 package check
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,11 +17,8 @@ func TestARateLimitBindsTheNextProcess(t *testing.T) {
 		c := w.config(classicAuth)
 		w.server.Fault(atlassiantest.Fault{Times: 2, Action: atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds)})
 		_, rec := w.runWell(c)
-		short, messages := states(rec)
 		want := []string{"can_connect jira OK", "is_current jira WARNING", "can_connect confluence OK", "is_current confluence WARNING"}
-		if diff := cmp.Diff(want, short); diff != "" {
-			t.Errorf("service checks (-want +got):\n%s", diff)
-		}
+		messages := wantStates(t, rec, want...)
 		if m := messages["is_current jira"]; !strings.HasPrefix(m, "Atlassian is not asked before 2000-01-01T01:01:00Z: Atlassian's rate limit is reached") {
 			t.Errorf("the message is %q", m)
 		}
@@ -32,12 +28,8 @@ func TestARateLimitBindsTheNextProcess(t *testing.T) {
 		w.requests()
 		pass(59 * time.Minute)
 		_, rec = w.runWell(c)
-		if got := kinds(w.requests()); len(got) > 0 {
-			t.Errorf("before the hour was over it asked %v", got)
-		}
-		if again, _ := states(rec); !slices.Equal(again, want) {
-			t.Errorf("service checks while waiting: %v", again)
-		}
+		w.wantAsked() // nothing before the hour is over
+		wantStates(t, rec, want...)
 		pass(2 * time.Minute)
 		w.runWell(c)
 		w.wantSpooled(both...)
@@ -54,11 +46,7 @@ func TestAWaitOfOneProductLeavesTheOtherAlone(t *testing.T) {
 		w.requests()
 		pass(time.Minute)
 		w.runWell(c)
-		for _, word := range kinds(w.requests()) {
-			if word != "confluence at site" {
-				t.Errorf("it asked for %s", word)
-			}
-		}
+		w.wantAsked("confluence at site")
 	})
 }
 
@@ -74,39 +62,32 @@ func TestAWaitIsAtMostSixHours(t *testing.T) {
 	})
 }
 
-func TestAWaitOfTheAuthorisationServerIsForBothProducts(t *testing.T) {
+func TestAWaitOfWhatTheProductsShareIsForBoth(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, w *world) {
-		c := w.config(accountAuth)
-		w.server.Fault(atlassiantest.Fault{Kind: atlassiantest.KindToken, Times: 1, Action: atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds)})
-		w.runWell(c)
-		if diff := cmp.Diff([]string{"tenant_info", "token"}, kinds(w.requests())); diff != "" {
-			t.Errorf("requests of the first run (-want +got):\n%s", diff)
-		}
-		pass(time.Minute)
-		w.runWell(c)
-		if got := kinds(w.requests()); len(got) > 0 {
-			t.Errorf("while it should wait it asked %v", got)
-		}
-		pass(time.Hour)
-		w.runWell(c)
-		w.wantSpooled(both...)
-	})
-}
-
-func TestAWaitOfTheSiteItselfIsForBothProducts(t *testing.T) {
-	t.Parallel()
-	inWorld(t, func(t *testing.T, w *world) {
-		c := w.config(classicAuth)
-		w.server.Fault(atlassiantest.Fault{Kind: atlassiantest.KindTenantInfo, Times: 1, Action: atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds)})
-		w.runWell(c)
-		pass(time.Minute)
-		w.runWell(c)
-		if diff := cmp.Diff([]string{"tenant_info"}, kinds(w.requests())); diff != "" {
-			t.Errorf("requests of two runs (-want +got):\n%s", diff)
-		}
-		pass(time.Hour)
-		w.runWell(c)
-		w.wantSpooled(both...)
-	})
+	for _, tt := range []struct {
+		name, auth string
+		kind       atlassiantest.Kind
+		asked      []string
+	}{
+		{"of the authorisation server", accountAuth, atlassiantest.KindToken, []string{"tenant_info", "token"}},
+		{"of the site itself", classicAuth, atlassiantest.KindTenantInfo, []string{"tenant_info"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, func(t *testing.T, w *world) {
+				c := w.config(tt.auth)
+				w.server.Fault(atlassiantest.Fault{Kind: tt.kind, Times: 1, Action: atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds)})
+				w.runWell(c)
+				if diff := cmp.Diff(tt.asked, kinds(w.requests())); diff != "" {
+					t.Errorf("requests of the first run (-want +got):\n%s", diff)
+				}
+				pass(time.Minute)
+				w.runWell(c)
+				w.wantAsked() // nothing while it should wait
+				pass(time.Hour)
+				w.runWell(c)
+				w.wantSpooled(both...)
+			})
+		})
+	}
 }

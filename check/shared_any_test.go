@@ -1,7 +1,6 @@
 package check
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -134,7 +133,7 @@ func (f *fates) step() {
 // runWith is a run with that way to the store.
 func (f *fates) runWith(b *box, way shared.Backend) {
 	whole := b.options.OpenShared
-	b.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) { return way, nil }
+	b.opens(way)
 	f.run(b)
 	b.options.OpenShared = whole
 }

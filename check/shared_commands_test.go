@@ -12,8 +12,7 @@ import (
 
 func TestStatusSaysWhichMachineCollects(t *testing.T) {
 	t.Parallel()
-	inFleet(t, func(t *testing.T, f *fleet) {
-		a, b := f.box("web-1"), f.box("web-2")
+	inPair(t, func(t *testing.T, f *fleet, a, b *box) {
 		status := func(b *box) InstanceStatus {
 			t.Helper()
 			s, err := StatusOf(Instance{Where: "instances[0]", Config: b.sharedConfig(classicAuth)}, time.Now())
@@ -90,8 +89,7 @@ func TestDiagnoseAsksTheStore(t *testing.T) {
 // TestAConsentIsGivenOnceForAllMachines: authorize puts it where they share it.
 func TestAConsentIsGivenOnceForAllMachines(t *testing.T) {
 	t.Parallel()
-	inFleet(t, func(t *testing.T, f *fleet) {
-		a, b := f.box("web-1"), f.box("web-2")
+	inPair(t, func(t *testing.T, f *fleet, a, b *box) {
 		c := a.sharedConfig(oauthAuth)
 		if res, _ := a.runOnce(c); !strings.Contains(res.Error, "nobody has consented yet") {
 			t.Fatalf("before the consent: %q", res.Error)

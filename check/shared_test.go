@@ -16,8 +16,7 @@ import (
 
 func TestOneMachineCollectsAndTheOthersStandBy(t *testing.T) {
 	t.Parallel()
-	inFleet(t, func(t *testing.T, f *fleet) {
-		a, b := f.box("web-1"), f.box("web-2")
+	inPair(t, func(t *testing.T, f *fleet, a, b *box) {
 		a.works()
 		since := time.Now().UTC().Format(time.RFC3339)
 		a.requests()
@@ -53,8 +52,7 @@ func TestASuccessorRepeatsAtMostWhatWasUndelivered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inFleet(t, func(t *testing.T, f *fleet) {
-				a, b := f.box("web-1"), f.box("web-2")
+			inPair(t, func(t *testing.T, f *fleet, a, b *box) {
 				a.works()
 				a.shares()
 				f.more(20)
@@ -75,7 +73,7 @@ func TestASuccessorRepeatsAtMostWhatWasUndelivered(t *testing.T) {
 				}
 				b.works() // still standing by
 				f.more(5)
-				pass(LeaseTime(a.sharedConfig(classicAuth)) + time.Second)
+				a.outlast()
 				if rec := b.works(); len(rec.Warnings) > 0 {
 					t.Errorf("the successor warned: %v", rec.Warnings)
 				}
@@ -129,8 +127,7 @@ func TestTheLeaseGoesToAndFro(t *testing.T) {
 // Atlassian, and wakes up when another one has taken over.
 func TestAMachineThatWasPausedWritesNothing(t *testing.T) {
 	t.Parallel()
-	inFleet(t, func(t *testing.T, f *fleet) {
-		a, b := f.box("web-1"), f.box("web-2")
+	inPair(t, func(t *testing.T, f *fleet, a, b *box) {
 		a.works()
 		a.shares()
 		f.more(20)
@@ -260,12 +257,12 @@ func TestADeathBetweenSharingAndNotingIt(t *testing.T) {
 		f.more(10)
 		pass(time.Minute)
 		// The write is done, and no answer comes.
-		a.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) { return deaf{a.client}, nil }
+		a.opens(deaf{a.client})
 		rec := a.works()
 		if text := strings.Join(rec.Warnings, "\n"); !strings.Contains(text, "could not share what was delivered") {
 			t.Errorf("it says %q", text)
 		}
-		a.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) { return a.client, nil }
+		a.opens(a.client)
 		for range 3 {
 			a.shares()
 		}
@@ -308,8 +305,7 @@ func TestAWriteThatArrivesLate(t *testing.T) {
 			}
 			t.Run(when, func(t *testing.T) {
 				t.Parallel()
-				inFleet(t, func(t *testing.T, f *fleet) {
-					a, b := f.box("web-1"), f.box("web-2")
+				inPair(t, func(t *testing.T, f *fleet, a, b *box) {
 					for range runs {
 						f.more(10)
 						a.shares()
@@ -320,9 +316,7 @@ func TestAWriteThatArrivesLate(t *testing.T) {
 						a.deliver()
 					}
 					var under []func()
-					a.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) {
-						return slow{f.store.Client(), func(write func()) { under = append(under, write) }}, nil
-					}
+					a.opens(slow{f.store.Client(), func(write func()) { under = append(under, write) }})
 					f.more(10)
 					pass(time.Minute)
 					a.runOnce(a.sharedConfig(classicAuth))
@@ -337,7 +331,7 @@ func TestAWriteThatArrivesLate(t *testing.T) {
 					}
 					for i := range 4 {
 						next := f.store.Client()
-						a.options.OpenShared = func(context.Context, shared.Config) (shared.Backend, error) { return next, nil }
+						a.opens(next)
 						switch {
 						case i == arrives/2 && midst:
 							next.Before(func(operation string) {
@@ -373,8 +367,7 @@ func TestAnInstallationThatBeginsToShare(t *testing.T) {
 	for name, deliver := range map[string]bool{"when all is delivered": true, "while some is not": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inFleet(t, func(t *testing.T, f *fleet) {
-				a, b := f.box("web-1"), f.box("web-2")
+			inPair(t, func(t *testing.T, f *fleet, a, b *box) {
 				a.runWell(a.config(classicAuth)) // alone
 				a.dated()
 				if deliver {
@@ -384,7 +377,7 @@ func TestAnInstallationThatBeginsToShare(t *testing.T) {
 				f.more(10)
 				a.works()
 				left := a.undelivered()
-				pass(LeaseTime(a.sharedConfig(classicAuth)) + time.Second)
+				a.outlast()
 				b.works()
 				b.deliver()
 				if !deliver {
@@ -403,8 +396,7 @@ func TestAnInstallationThatBeginsToShare(t *testing.T) {
 // read again by whoever takes over, though this machine will never read it again.
 func TestAnInstallationThatBeginsToShareOldLines(t *testing.T) {
 	t.Parallel()
-	inFleet(t, func(t *testing.T, f *fleet) {
-		a, b := f.box("web-1"), f.box("web-2")
+	inPair(t, func(t *testing.T, f *fleet, a, b *box) {
 		alone := a.config(classicAuth)
 		for range 10 { // five days
 			a.runWell(alone)
@@ -413,7 +405,7 @@ func TestAnInstallationThatBeginsToShareOldLines(t *testing.T) {
 		}
 		a.runWell(alone)
 		a.works()
-		pass(LeaseTime(alone) + time.Second)
+		a.outlast()
 		b.works()
 		b.deliver()
 		f.wantDelivered()
@@ -450,7 +442,7 @@ func TestALostStateIsTakenFromWhatIsShared(t *testing.T) {
 		if err := os.RemoveAll(foldersOf(a.run, "example.atlassian.net").stateDir()); err != nil {
 			t.Fatal(err)
 		}
-		pass(LeaseTime(a.sharedConfig(classicAuth)) + time.Second)
+		a.outlast()
 		a.works()
 		a.deliver()
 		f.wantDelivered(left...)
@@ -461,8 +453,7 @@ func TestALostStateIsTakenFromWhatIsShared(t *testing.T) {
 // shared before the first one is collected.
 func TestNothingIsLostWhereTheFirstRunNeverDelivers(t *testing.T) {
 	t.Parallel()
-	inFleet(t, func(t *testing.T, f *fleet) {
-		a, b := f.box("web-1"), f.box("web-2")
+	inPair(t, func(t *testing.T, f *fleet, a, b *box) {
 		a.works()
 		pass(23 * time.Hour) // beyond the initial look-back of whoever comes
 		b.works()
@@ -474,13 +465,12 @@ func TestNothingIsLostWhereTheFirstRunNeverDelivers(t *testing.T) {
 // TestAWaitIsShared: a successor leaves Atlassian alone as well.
 func TestAWaitIsShared(t *testing.T) {
 	t.Parallel()
-	inFleet(t, func(t *testing.T, f *fleet) {
-		a, b := f.box("web-1"), f.box("web-2")
+	inPair(t, func(t *testing.T, f *fleet, a, b *box) {
 		a.works()
 		pass(time.Minute)
 		f.w.server.Fault(atlassiantest.Fault{Times: 1, Product: "jira", Action: atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds)})
 		a.works()
-		pass(LeaseTime(a.sharedConfig(classicAuth)) + time.Second)
+		a.outlast()
 		b.requests()
 		b.works()
 		for _, r := range b.requests() {
@@ -493,12 +483,11 @@ func TestAWaitIsShared(t *testing.T) {
 
 func TestDamageInTheStoreStopsCollecting(t *testing.T) {
 	t.Parallel()
-	inFleet(t, func(t *testing.T, f *fleet) {
-		a, b := f.box("web-1"), f.box("web-2")
+	inPair(t, func(t *testing.T, f *fleet, a, b *box) {
 		a.works()
 		a.shares()
 		f.store.Put("sites/example.atlassian.net/jira/head", []byte("garbage"))
-		pass(LeaseTime(a.sharedConfig(classicAuth)) + time.Second)
+		a.outlast()
 		res, _ := b.runOnce(b.sharedConfig(classicAuth))
 		if !strings.Contains(res.Error, "jira of example.atlassian.net: the shared position sites/example.atlassian.net/jira/head is damaged") {
 			t.Errorf("it says %q", res.Error)

@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 	"atlassian_audit_records/pkg/audit"
 )
@@ -100,6 +102,16 @@ func kinds(requests []atlassiantest.RequestInfo) []string {
 	return out
 }
 
+// wantAsked fails where Atlassian was asked for anything else since the last look.
+func (w *world) wantAsked(allowed ...string) {
+	w.t.Helper()
+	for _, word := range kinds(w.requests()) {
+		if !slices.Contains(allowed, word) {
+			w.t.Errorf("it asked for %s", word)
+		}
+	}
+}
+
 // spooled are the record ids in the spool of a product, sorted.
 func (w *world) spooled(p audit.Product) []string {
 	w.t.Helper()
@@ -158,6 +170,17 @@ func states(rec Recorded) (short []string, messages map[string]string) {
 		messages[key] = s.Message
 	}
 	return short, messages
+}
+
+// wantStates fails unless the service checks are those, in that order, and answers with
+// their messages.
+func wantStates(t *testing.T, rec Recorded, want ...string) map[string]string {
+	t.Helper()
+	short, messages := states(rec)
+	if diff := cmp.Diff(want, short); diff != "" {
+		t.Errorf("service checks (-want +got):\n%s", diff)
+	}
+	return messages
 }
 
 // metric is a metric's value for a product, "" being the instance.
