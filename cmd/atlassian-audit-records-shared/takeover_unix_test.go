@@ -20,6 +20,17 @@ func established(t *testing.T, f *fleet, a, b *machine) {
 	a.works()
 }
 
+// caught is a run of a's that is sent the signal while it is asking Atlassian.
+func caught(f *fleet, a *machine, sig syscall.Signal) *process {
+	asked, sent := make(chan struct{}), make(chan struct{})
+	f.atRequest(func() { close(asked); <-sent })
+	p := a.start()
+	<-asked
+	p.signal(sig)
+	close(sent)
+	return p
+}
+
 // TestTheHolderIsKilled in the midst of a run, and never comes back.
 func TestTheHolderIsKilled(t *testing.T) {
 	t.Parallel()
@@ -33,13 +44,7 @@ func holderIsKilled(t *testing.T, f *fleet, a, b *machine) {
 	f.more(10)
 	a.works() // undelivered for ever
 	f.more(10)
-	asked, killed := make(chan struct{}), make(chan struct{})
-	f.atRequest(func() { close(asked); <-killed })
-	p := a.start()
-	<-asked
-	p.signal(syscall.SIGKILL)
-	close(killed)
-	_ = p.cmd.Wait() // it was killed
+	_ = caught(f, a, syscall.SIGKILL).cmd.Wait() // it was killed
 	b.until("it takes over", collects)
 	b.deliver()
 	f.more(5)
@@ -60,12 +65,7 @@ func holderIsPaused(t *testing.T, f *fleet, a, b *machine) {
 	t.Helper()
 	established(t, f, a, b)
 	f.more(10)
-	asked, stopped := make(chan struct{}), make(chan struct{})
-	f.atRequest(func() { close(asked); <-stopped })
-	p := a.start()
-	<-asked
-	p.signal(syscall.SIGSTOP)
-	close(stopped)
+	p := caught(f, a, syscall.SIGSTOP)
 	b.until("it takes over", collects)
 	b.deliver()
 	b.works()

@@ -33,6 +33,19 @@ func (c *consented) fellow(s *sharedtest.Store, name string) *fellow {
 	return &fellow{c: c, host: name, path: filepath.Join(c.t.TempDir(), "tokens.json"), client: s.Client()}
 }
 
+// fellows are two machines that share a consent, which the first one had before and has
+// shared by reading.
+func fellows(t *testing.T) (c *consented, s *sharedtest.Store, a, b *fellow) {
+	t.Helper()
+	c = newConsented(t)
+	s = sharedtest.NewStore(c.now)
+	a, b = c.fellow(s, "web-1"), c.fellow(s, "web-2")
+	c.consent(host)
+	a.path = c.path
+	a.mustRead()
+	return c, s, a, b
+}
+
 // with is the store of a new process of the machine's.
 func (f *fellow) with(o *AppOptions) {
 	o.Store = NewStore(f.path, f.c.now).WithVault(vaultOf{shared.NewConsents(f.client, shared.Holder{Node: shared.NewID(), Host: f.host}, f.c.now)})
@@ -50,12 +63,7 @@ func (f *fellow) mustRead() {
 // consented before it shared brings its consent along.
 func TestMachinesShareAConsent(t *testing.T) {
 	t.Parallel()
-	c := newConsented(t)
-	s := sharedtest.NewStore(c.now)
-	a, b := c.fellow(s, "web-1"), c.fellow(s, "web-2")
-	c.consent(host)
-	a.path = c.path
-	a.mustRead()
+	c, _, a, b := fellows(t)
 	for range 6 {
 		b.mustRead()
 		c.pass(90 * time.Minute)
@@ -70,12 +78,7 @@ func TestMachinesShareAConsent(t *testing.T) {
 // and the other waits for that.
 func TestOneMachineRenewsAtATime(t *testing.T) {
 	t.Parallel()
-	c := newConsented(t)
-	s := sharedtest.NewStore(c.now)
-	a, b := c.fellow(s, "web-1"), c.fellow(s, "web-2")
-	c.consent(host)
-	a.path = c.path
-	a.mustRead()
+	c, _, a, b := fellows(t)
 	c.pass(2 * time.Hour)
 	var mu sync.Mutex
 	renewals := 0
@@ -110,12 +113,7 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // question and the answer, and stays away for longer than Atlassian repeats it.
 func TestARenewalThatTheStoreDoesNotTakeIsNotLost(t *testing.T) {
 	t.Parallel()
-	c := newConsented(t)
-	s := sharedtest.NewStore(c.now)
-	a, b := c.fellow(s, "web-1"), c.fellow(s, "web-2")
-	c.consent(host)
-	a.path = c.path
-	a.mustRead()
+	c, s, a, b := fellows(t)
 	c.pass(2 * time.Hour)
 	cut := transport(func(r *http.Request) (*http.Response, error) {
 		resp, err := c.server.Transport().RoundTrip(r)
@@ -141,12 +139,7 @@ func TestARenewalThatTheStoreDoesNotTakeIsNotLost(t *testing.T) {
 // TestTheStoreAway: a token is used to its end, and not renewed.
 func TestTheStoreAway(t *testing.T) {
 	t.Parallel()
-	c := newConsented(t)
-	s := sharedtest.NewStore(c.now)
-	a := c.fellow(s, "web-1")
-	c.consent(host)
-	a.path = c.path
-	a.mustRead()
+	c, _, a, _ := fellows(t)
 	a.client.Cut(true)
 	c.pass(10 * time.Minute)
 	a.mustRead()
@@ -160,12 +153,7 @@ func TestTheStoreAway(t *testing.T) {
 // TestALockThatIsNotGivenBack is waited for until its end.
 func TestALockThatIsNotGivenBack(t *testing.T) {
 	t.Parallel()
-	c := newConsented(t)
-	s := sharedtest.NewStore(c.now)
-	a, b := c.fellow(s, "web-1"), c.fellow(s, "web-2")
-	c.consent(host)
-	a.path = c.path
-	a.mustRead()
+	c, _, a, b := fellows(t)
 	c.pass(2 * time.Hour)
 	b.client.Before(func(operation string) {
 		if operation == "hold" {

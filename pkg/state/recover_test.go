@@ -201,32 +201,30 @@ func TestALostStateIsReplaced(t *testing.T) {
 		}
 		mustClose(t, s)
 	})
-	t.Run("by the marker", func(t *testing.T) {
-		t.Parallel()
-		f := newFiles(t)
-		life(t, f)
-		remove(t, f.State)
-		remove(t, f.Copy)
-		wantFromMarker(t, f, "is missing")
-	})
-	t.Run("by nothing when the copy is damaged and there is no marker", func(t *testing.T) {
-		t.Parallel()
-		f := newFiles(t)
-		life(t, f)
-		remove(t, f.State)
-		remove(t, f.Marker)
-		write(t, f.Copy, []byte("garbage"))
-		wantNothingToGoOnFrom(t, f)
-	})
-	t.Run("by nothing when there is no copy and the marker is damaged", func(t *testing.T) {
-		t.Parallel()
-		f := newFiles(t)
-		life(t, f)
-		remove(t, f.State)
-		remove(t, f.Copy)
-		flip(t, f.Marker, []byte("1700000000000"))
-		wantNothingToGoOnFrom(t, f)
-	})
+	for _, row := range []struct {
+		name string
+		lose func(t *testing.T, f Files)
+		want func(t *testing.T, f Files)
+	}{
+		{"by the marker",
+			func(t *testing.T, f Files) { remove(t, f.Copy) },
+			func(t *testing.T, f Files) { wantFromMarker(t, f, "is missing") }},
+		{"by nothing when the copy is damaged and there is no marker",
+			func(t *testing.T, f Files) { remove(t, f.Marker); write(t, f.Copy, []byte("garbage")) },
+			func(t *testing.T, f Files) { wantNothingToGoOnFrom(t, f) }},
+		{"by nothing when there is no copy and the marker is damaged",
+			func(t *testing.T, f Files) { remove(t, f.Copy); flip(t, f.Marker, []byte("1700000000000")) },
+			func(t *testing.T, f Files) { wantNothingToGoOnFrom(t, f) }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFiles(t)
+			life(t, f)
+			remove(t, f.State)
+			row.lose(t, f)
+			row.want(t, f)
+		})
+	}
 	t.Run("by the copy in spite of what an interrupted recovery left", func(t *testing.T) {
 		t.Parallel()
 		f := newFiles(t)
