@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -58,19 +57,7 @@ type ClientCredentials struct {
 
 // NewClientCredentials checks the options. It sends nothing.
 func NewClientCredentials(o ClientCredentialsOptions) (*ClientCredentials, error) {
-	switch {
-	case o.ClientID == "":
-		return nil, errors.New("auth: no client_id given")
-	case o.ClientSecret == "":
-		return nil, errors.New("auth: no client_secret given")
-	case o.Now == nil:
-		return nil, errors.New("auth: no clock given")
-	}
-	server, err := newEndpoint(o.AuthServer, o.Now)
-	if err != nil {
-		return nil, err
-	}
-	a, err := newAllowed(o.Origins)
+	server, a, err := newOAuthClient(o.ClientID, o.ClientSecret, o.Now, o.AuthServer, o.Origins)
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,25 @@ type endpoint struct {
 	now              func() time.Time
 }
 
+// newOAuthClient checks what every client of OAuth's has: an id, a secret, a clock. It is the
+// server that issues its tokens, and where these may be sent.
+func newOAuthClient(id string, secret Secret, now func() time.Time, server *url.URL, origins []*url.URL) (endpoint, allowed, error) {
+	switch {
+	case id == "":
+		return endpoint{}, nil, errors.New("auth: no client_id given")
+	case secret == "":
+		return endpoint{}, nil, errors.New("auth: no client_secret given")
+	case now == nil:
+		return endpoint{}, nil, errors.New("auth: no clock given")
+	}
+	e, err := newEndpoint(server, now)
+	if err != nil {
+		return endpoint{}, nil, err
+	}
+	a, err := newAllowed(origins)
+	return e, a, err
+}
+
 // newEndpoint is the server at that base URL; nil is https://auth.atlassian.com.
 func newEndpoint(server *url.URL, now func() time.Time) (endpoint, error) {
 	if server == nil {

@@ -59,23 +59,12 @@ type App struct {
 
 // NewApp checks the options. It sends nothing.
 func NewApp(o AppOptions) (*App, error) {
-	switch {
-	case o.ClientID == "":
-		return nil, errors.New("auth: no client_id given")
-	case o.ClientSecret == "":
-		return nil, errors.New("auth: no client_secret given")
-	case o.Store == nil:
+	server, a, err := newOAuthClient(o.ClientID, o.ClientSecret, o.Now, o.AuthServer, o.Origins)
+	if err != nil {
+		return nil, err
+	}
+	if o.Store == nil {
 		return nil, errors.New("auth: no token store given")
-	case o.Now == nil:
-		return nil, errors.New("auth: no clock given")
-	}
-	server, err := newEndpoint(o.AuthServer, o.Now)
-	if err != nil {
-		return nil, err
-	}
-	a, err := newAllowed(o.Origins)
-	if err != nil {
-		return nil, err
 	}
 	return &App{
 		config: func() *oauth2.Config {
