@@ -36,24 +36,15 @@ func (s *Server) confluenceReply(i RequestInfo) reply {
 		}
 		q.from, q.hasFrom = from.UnixMilli(), true
 	} else {
-		for _, b := range []struct {
-			name string
-			ms   *int64
-			has  *bool
-		}{{"startDate", &q.from, &q.hasFrom}, {"endDate", &q.to, &q.hasTo}} {
-			text := v.Get(b.name)
-			if text == "" {
-				continue
-			}
-			ms, err := strconv.ParseInt(text, 10, 64)
+		name := q.bounds(v, "startDate", "endDate", func(text string) (int64, bool) {
 			if at, notText := time.Parse(time.RFC3339, text); notText == nil && s.Quirks(Confluence).TextDates {
-				ms, err = at.UnixMilli(), nil
+				return at.UnixMilli(), true
 			}
-			if err != nil {
-				return confluenceError(http.StatusBadRequest,
-					fmt.Sprintf("%s is not a number of milliseconds since the epoch: %q", b.name, text))
-			}
-			*b.ms, *b.has = ms, true
+			return epochMillis(text)
+		})
+		if name != "" {
+			return confluenceError(http.StatusBadRequest,
+				fmt.Sprintf("%s is not a number of milliseconds since the epoch: %q", name, v.Get(name)))
 		}
 	}
 	st := s.confluence

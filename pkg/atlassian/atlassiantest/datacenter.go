@@ -230,20 +230,11 @@ func (s *Server) eventsReply(i RequestInfo) reply {
 	if q.limit = q.asked; q.limit == 0 {
 		q.limit = eventsPage
 	}
-	for _, b := range []struct {
-		name string
-		ms   *int64
-		has  *bool
-	}{{"from", &q.from, &q.hasFrom}, {"to", &q.to, &q.hasTo}} {
-		text := v.Get(b.name)
-		if text == "" {
-			continue
-		}
+	if name := q.bounds(v, "from", "to", func(text string) (int64, bool) {
 		at, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return bad("%s is not a date such as 2021-11-22T00:34:23.154Z", b.name)
-		}
-		*b.ms, *b.has = at.UnixMilli(), true
+		return at.UnixMilli(), err == nil
+	}); name != "" {
+		return bad("%s is not a date such as 2021-11-22T00:34:23.154Z", name)
 	}
 	if text := v.Get("pageCursor"); text != "" {
 		at, row, _ := strings.Cut(text, ",")

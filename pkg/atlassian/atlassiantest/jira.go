@@ -32,21 +32,12 @@ func (s *Server) jiraReply(i RequestInfo) reply {
 	q.limit = clampLimit(q.asked)
 
 	zoned := true
-	for _, b := range []struct {
-		name string
-		ms   *int64
-		has  *bool
-	}{{"from", &q.from, &q.hasFrom}, {"to", &q.to, &q.hasTo}} {
-		text := v.Get(b.name)
-		if text == "" {
-			continue
-		}
+	if name := q.bounds(v, "from", "to", func(text string) (int64, bool) {
 		at, zone, ok := jiraDate(text)
-		if !ok {
-			return jiraError(http.StatusBadRequest, fmt.Sprintf("Invalid date \"%s\"", text))
-		}
-		*b.ms, *b.has = at.UnixMilli(), true
 		zoned = zoned && zone
+		return at.UnixMilli(), ok
+	}); name != "" {
+		return jiraError(http.StatusBadRequest, fmt.Sprintf("Invalid date \"%s\"", v.Get(name)))
 	}
 	st := s.jira
 	st.mu.Lock()

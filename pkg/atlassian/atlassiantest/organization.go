@@ -55,6 +55,12 @@ func adminError(status int, code, title, detail string) reply {
 	return jsonReply(status, map[string][]one{"errors": {{"simulated", strconv.Itoa(status), code, title, detail}}})
 }
 
+// epochMillis reads a date that is a number of milliseconds.
+func epochMillis(text string) (int64, bool) {
+	ms, err := strconv.ParseInt(text, 10, 64)
+	return ms, err == nil
+}
+
 // organizationReply answers GET /admin/v1/orgs/{id}/events-stream.
 func (s *Server) organizationReply(i RequestInfo) reply {
 	bad := func(format string, args ...any) reply {
@@ -71,19 +77,8 @@ func (s *Server) organizationReply(i RequestInfo) reply {
 	if q.limit = q.asked; q.limit == 0 {
 		q.limit = organizationPage
 	}
-	for _, b := range []struct {
-		name string
-		ms   *int64
-		has  *bool
-	}{{"from", &q.from, &q.hasFrom}, {"to", &q.to, &q.hasTo}} {
-		text := v.Get(b.name)
-		if text == "" {
-			continue
-		}
-		if *b.ms, err = strconv.ParseInt(text, 10, 64); err != nil {
-			return bad("%s is not a number of milliseconds since the epoch: %q", b.name, text)
-		}
-		*b.has = true
+	if name := q.bounds(v, "from", "to", epochMillis); name != "" {
+		return bad("%s is not a number of milliseconds since the epoch: %q", name, v.Get(name))
 	}
 	switch order := v.Get("sortOrder"); order {
 	case "", "asc":

@@ -2,6 +2,7 @@ package atlassiantest
 
 import (
 	"math"
+	"net/url"
 	"slices"
 )
 
@@ -16,6 +17,25 @@ type query struct {
 	after          *cursor
 	newest         bool // the organisation's log, latest first
 	cursor         *eventCursor
+}
+
+// bounds reads the two bounds of a question in the words of its product. wrong is the
+// one that cannot be read, "" for none.
+func (q *query) bounds(v url.Values, from, to string, read func(text string) (ms int64, ok bool)) (wrong string) {
+	for _, b := range []struct {
+		name string
+		ms   *int64
+		has  *bool
+	}{{from, &q.from, &q.hasFrom}, {to, &q.to, &q.hasTo}} {
+		text := v.Get(b.name)
+		if text == "" {
+			continue
+		}
+		if *b.ms, *b.has = read(text); !*b.has {
+			return b.name
+		}
+	}
+	return ""
 }
 
 // page is one answer's list, and the numbers that go with it.
