@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-
 	"atlassian_audit_records/pkg/agent"
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 	"atlassian_audit_records/pkg/audit"

@@ -151,35 +151,12 @@ func (f authorizeFlags) absolute() string {
 // instance is the one to consent for, and all of the configuration, read as the
 // user to whom the run path belongs.
 func (f authorizeFlags) instance(io stdio) (*check.Config, []*check.Config, error) {
-	env := check.Env{RunPath: f.runPath, Getenv: io.getenv, Handles: true}
-	ofAgent(&env, io, f.datadogConf, f.given)
-	runPath, err := filepath.Abs(f.runPath)
+	conf, err := checkFlags{conf: f.conf, runPath: f.runPath, datadogConf: f.datadogConf, given: f.given, handles: true}.configured(io)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--run-path: %w", err)
-	}
-	if !f.given {
-		runPath = check.FileRunPath(f.conf, env)
-	}
-	if err := agent.BecomeOwner(runPath); err != nil {
-		return nil, nil, err
-	}
-	file, err := check.ParseFile(f.conf, env)
-	var broken *check.ConfigError
-	switch {
-	case errors.As(err, &broken):
-		for _, p := range broken.Problems {
-			fmt.Fprintf(io.err, "error: %s\n", p)
-		}
-		fmt.Fprintf(io.err, "The configuration is not valid: %s.\n", counted(len(broken.Problems), "problem"))
-		return nil, nil, &statusError{statusFailed}
-	case err != nil:
 		return nil, nil, err
 	}
 	var all []*check.Config
-	for _, in := range file.Instances {
-		if f.given {
-			in.Config.RunPath = runPath
-		}
+	for _, in := range conf.all {
 		all = append(all, in.Config)
 	}
 	c, err := choose(all, f.site)

@@ -34,12 +34,8 @@ func TestSetupOfDataCenter(t *testing.T) {
 			if text := s.golden(conf); !strings.Contains(text, want) {
 				t.Errorf("the file is %s", text)
 			}
-			if got := start(t, "", "validate", "--conf", conf); got.Status != 0 || !strings.Contains(got.Out, " 0 warnings.") {
-				t.Errorf("validate: %+v", got)
-			}
-			if got := start(t, "", "check", "--conf", conf); got.Status != 0 || lines(t, s.run) != 20 {
-				t.Errorf("check: %+v, %d lines", got, lines(t, s.run))
-			}
+			s.valid(conf)
+			s.collects(conf, 20)
 		})
 	}
 }
@@ -61,12 +57,8 @@ func TestSetupOfAuditLogFiles(t *testing.T) {
 	if text := s.golden(conf); !strings.Contains(text, want) {
 		t.Errorf("the file is %s", text)
 	}
-	if got := start(t, "", "validate", "--conf", conf); got.Status != 0 || !strings.Contains(got.Out, " 0 warnings.") {
-		t.Errorf("validate: %+v", got)
-	}
-	if got := start(t, "", "check", "--conf", conf); got.Status != 0 || lines(t, s.run) != 5 {
-		t.Errorf("check: %+v, %d lines", got, lines(t, s.run))
-	}
+	s.valid(conf)
+	s.collects(conf, 5)
 	if got := start(t, "", "status", "--conf", conf); got.Status != 0 || !strings.Contains(got.Out, "\n  credential: none is needed: audit log files are read\n") {
 		t.Errorf("status: %+v", got)
 	}

@@ -70,9 +70,7 @@ func TestRootSetsUpForTheAgentsUser(t *testing.T) {
 			t.Errorf("%s belongs to %q", path, owner)
 		}
 	}
-	if got := start(t, "", "check", "--conf", conf); got.Status != 0 || lines(t, s.run) != 20 {
-		t.Errorf("check: %+v, %d lines", got, lines(t, s.run))
-	}
+	s.collects(conf, 20)
 }
 
 func TestThePageAboutCredentialsNamesWhatIsAskedFor(t *testing.T) {

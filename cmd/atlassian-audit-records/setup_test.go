@@ -42,6 +42,22 @@ func (s *site) golden(path string) string {
 	return strings.NewReplacer(s.url, "<URL>", filepath.Join(s.run, "atlassian_audit_records"), "<BASE>", s.run, "<RUN>", filepath.Dir(path), "<CONF>").Replace(string(text))
 }
 
+// valid fails where validate has anything to say of a configuration.
+func (s *site) valid(conf string) {
+	s.t.Helper()
+	if got := start(s.t, "", "validate", "--conf", conf); got.Status != 0 || !strings.Contains(got.Out, " 0 warnings.") {
+		s.t.Errorf("validate: %+v", got)
+	}
+}
+
+// collects fails unless a check with a configuration fills the spool with so many lines.
+func (s *site) collects(conf string, n int) {
+	s.t.Helper()
+	if got := start(s.t, "", "check", "--conf", conf); got.Status != 0 || lines(s.t, s.run) != n {
+		s.t.Errorf("check: %+v, %d lines", got, lines(s.t, s.run))
+	}
+}
+
 func TestSetupAsksNothingThatFlagsAnswer(t *testing.T) {
 	t.Parallel()
 	logs := `logs:
@@ -110,18 +126,14 @@ instances:
 					t.Errorf("it did not say %q in\n%s", want, got.Out)
 				}
 			}
-			if got := start(t, "", "validate", "--conf", conf); got.Status != 0 || !strings.Contains(got.Out, " 0 warnings.") {
-				t.Errorf("validate: %+v", got)
-			}
+			s.valid(conf)
 			if _, err := os.Stat(s.run); err == nil {
 				t.Error("the test left something in the run path")
 			}
 			if strings.Contains(tt.auth, "ENC[") {
 				return
 			}
-			if got := start(t, "", "check", "--conf", conf); got.Status != 0 || lines(t, s.run) != 40 {
-				t.Errorf("check: %+v, %d lines", got, lines(t, s.run))
-			}
+			s.collects(conf, 40)
 		})
 	}
 }
@@ -162,9 +174,7 @@ func TestSetupAsAConversation(t *testing.T) {
 	if got.Status != 0 || got.Err != "" || strings.Contains(got.Out, atlassiantest.DefaultClientSecret) || !strings.Contains(got.Out, "Written: "+conf) {
 		t.Errorf("outcome %+v", got)
 	}
-	if got := start(t, "", "check", "--conf", conf); got.Status != 0 || lines(t, s.run) != 40 {
-		t.Errorf("check: %+v, %d lines", got, lines(t, s.run))
-	}
+	s.collects(conf, 40)
 }
 
 func TestSetupKeepsTheDayOnWhichATokenEnds(t *testing.T) {
@@ -222,12 +232,8 @@ func TestSetupOfAnOrganisation(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || runtime.GOOS != "windows" && info.Mode() != 0o600 {
 		t.Errorf("the key's file: %v, %v", info, err)
 	}
-	if got := start(t, "", "validate", "--conf", conf); got.Status != 0 || !strings.Contains(got.Out, " 0 warnings.") {
-		t.Errorf("validate: %+v", got)
-	}
-	if got := start(t, "", "check", "--conf", conf); got.Status != 0 || lines(t, s.run) != 20 {
-		t.Errorf("check: %+v, %d lines", got, lines(t, s.run))
-	}
+	s.valid(conf)
+	s.collects(conf, 20)
 }
 
 func TestSetupOfAConsentLeavesTheTestToAuthorize(t *testing.T) {
@@ -244,9 +250,7 @@ func TestSetupOfAConsentLeavesTheTestToAuthorize(t *testing.T) {
 	if got := k.end(); got.Status != 0 {
 		t.Errorf("authorize: %+v", got)
 	}
-	if got := start(t, "", "check", "--conf", conf); got.Status != 0 || lines(t, s.run) != 20 {
-		t.Errorf("check: %+v, %d lines", got, lines(t, s.run))
-	}
+	s.collects(conf, 20)
 }
 
 func TestSetupReplacesNothingWithoutForce(t *testing.T) {
