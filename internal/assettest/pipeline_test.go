@@ -2,6 +2,7 @@ package assettest
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,42 @@ func TestPipelinesOwnSamples(t *testing.T) {
 			}
 			if d := cmp.Diff([]string{"source:LOGS_SOURCE"}, test.Result.Tags); d != "" {
 				t.Errorf("%s, test %d: tags (-want +got):\n%s", name, i, d)
+			}
+		}
+	}
+}
+
+// TestFacetsAreOfWhatLogsHave: each facet of a pipeline is of an attribute that some log
+// of its source has, in the corpus or among the samples. Names and e-mail addresses of
+// the products' people come with resolve_users, which the corpus is collected without.
+func TestFacetsAreOfWhatLogsHave(t *testing.T) {
+	t.Parallel()
+	logs := map[string][]Log{}
+	for _, l := range theWorld(t).all.Logs {
+		source := strings.Join(l.Facet("source"), "")
+		logs[source] = append(logs[source], l)
+	}
+	for name, p := range pipelines(t) {
+		_, tests, err := ParsePipelineTests(files(t, "logs", "_tests.yaml")[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range tests {
+			l, err := ParseLine([]byte(test.Sample))
+			if err != nil {
+				t.Fatal(err)
+			}
+			logs[name] = append(logs[name], p.Run(l, nil))
+		}
+		if len(p.Facets) == 0 {
+			t.Errorf("%s has no facets", name)
+		}
+		for _, f := range p.Facets {
+			if name != "atlassian-event-logs" && (f.Path == "usr.name" || f.Path == "usr.email") {
+				continue
+			}
+			if !slices.ContainsFunc(logs[name], func(l Log) bool { return len(l.Values(f.Path)) > 0 }) {
+				t.Errorf("%s: no log has what the facet %q is of, %s", name, f.Name, f.Path)
 			}
 		}
 	}
