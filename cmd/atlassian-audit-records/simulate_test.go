@@ -52,6 +52,14 @@ func TestSimulateServesUntilItIsInterrupted(t *testing.T) {
 	}
 }
 
+func TestSimulateWhereThePortIsTaken(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	if got := start(t, "", "simulate", "--listen", s.host); got.Status != 1 || got.Out != "" || !strings.HasSuffix(got.Err, ": choose another port, or 0 for any that is free\n") {
+		t.Errorf("outcome %+v", got)
+	}
+}
+
 func TestSimulateNamesEveryFaultAndScenario(t *testing.T) {
 	t.Parallel()
 	help := start(t, "", "simulate", "--help").Out

@@ -233,7 +233,7 @@ func (s *Server) Listen(addr string) (baseURL string, shut func() error, err err
 	var lc net.ListenConfig
 	l, err := lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return "", nil, fmt.Errorf("opening the simulator's port: %w", err)
+		return "", nil, fmt.Errorf("opening the simulator's port: %w: choose another port, or 0 for any that is free", err)
 	}
 	var running sync.WaitGroup
 	h := s.Handler()
