@@ -12,8 +12,11 @@ import (
 	"atlassian_audit_records/check"
 )
 
-// maxGapsShown bounds the list of gaps for people; --json has all.
-const maxGapsShown = 5
+// These bound the lists of gaps and of files for people; --json has all.
+const (
+	maxGapsShown    = 5
+	maxGivenUpShown = 3
+)
 
 // statusAnswer is the answer of status, for --json.
 type statusAnswer struct {
@@ -244,10 +247,20 @@ func gapsText(gaps []check.Span) string {
 }
 
 func undeliveredText(u check.Undelivered) string {
-	if u.Bytes == 0 {
-		return "nothing"
+	text := "nothing"
+	if u.Bytes > 0 {
+		text = fmt.Sprintf("%d bytes, the oldest for %s", u.Bytes, spanText(time.Duration(u.AgeSeconds*float64(time.Second))))
 	}
-	return fmt.Sprintf("%d bytes, the oldest for %s", u.Bytes, spanText(time.Duration(u.AgeSeconds*float64(time.Second))))
+	if u.TakenOut > 0 {
+		text += fmt.Sprintf("; %d of them are about to be spooled again as late", u.TakenOut)
+	}
+	if n := len(u.GivenUp); n > 0 {
+		text += fmt.Sprintf("; %s given up, whose end was never acknowledged: %s", counted(n, "file"), strings.Join(u.GivenUp[:min(n, maxGivenUpShown)], ", "))
+		if n > maxGivenUpShown {
+			text += fmt.Sprintf(" and %d more", n-maxGivenUpShown)
+		}
+	}
+	return text
 }
 
 func judgementText(j check.Judgement) string {

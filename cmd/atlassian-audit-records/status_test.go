@@ -114,6 +114,21 @@ func TestStatusNeedsNoSecret(t *testing.T) {
 	}
 }
 
+func TestWhatIsUndeliveredForPeople(t *testing.T) {
+	t.Parallel()
+	for want, u := range map[string]check.Undelivered{
+		"nothing":                        {},
+		"120 bytes, the oldest for 1h0m": {Bytes: 120, AgeSeconds: 3600},
+		"120 bytes, the oldest for 17h30m; 100 of them are about to be spooled again as late":   {Bytes: 120, AgeSeconds: 63000, TakenOut: 100},
+		"nothing; 1 file given up, whose end was never acknowledged: a.jsonl":                   {GivenUp: []string{"a.jsonl"}},
+		"nothing; 4 files given up, whose end was never acknowledged: a.jsonl, b, c and 1 more": {GivenUp: []string{"a.jsonl", "b", "c", "d"}},
+	} {
+		if got := undeliveredText(u); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestStatusWarnsOfMoreFilesThanTheAgentFollows(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
