@@ -44,6 +44,7 @@ var alarms = map[string][]string{
 	"mass-group-removal":                   {"jira mass-group-removal", "confluence mass-group-removal", "organization mass-deactivation"},
 	"oauth-app-authorized":                 {"jira oauth-app-authorized", "organization oauth-consent"},
 	"password-changed-from-many-addresses": {"jira password-changed-from-many-addresses"},
+	"permission-scheme-changed":            {"jira permission-scheme-changed"},
 	"permission-scheme-reverted":           {"jira permission-scheme-reverted"},
 	"project-access-changed":               {"jira project-access-changed"},
 	"promotion-then-password":              {"jira promotion-then-password"},

@@ -21,6 +21,8 @@ func jiraStories() []Story {
 		tell("permission-scheme-reverted", "A permission is opened, used, and closed again within minutes.",
 			once(intruder.jira("Permission scheme updated", "permissions", jiraObject("SCHEME", "10001", "Secret projects"), jiraChange("Permission", "", "Browse Projects"))),
 			then(4*time.Minute, intruder.jira("Permission scheme updated", "permissions", jiraObject("SCHEME", "10001", "Secret projects"), jiraChange("Permission", "Browse Projects", "")))),
+		tell("permission-scheme-changed", "Everybody may suddenly see the projects of a scheme.",
+			once(intruder.jira("Permission scheme updated", "permissions", jiraObject("SCHEME", "10002", "Default scheme"), jiraChange("Permission", "", "Browse Projects"), jiraChange("Group", "", "everybody")))),
 		tell("project-access-changed", "Somebody gives himself a role in a project.",
 			once(engineers[2].jira("Project roles changed", "projects", jiraObject("PROJECT", "10010", "Mergers"), jiraChange("Users", "", engineers[2].account)))),
 		tell("issue-security-removed", "The level that hid work items is gone.",
