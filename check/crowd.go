@@ -34,20 +34,24 @@ func CrowdOf(instances []Instance, limit int) Crowd { return crowd(instances, 0,
 // CrowdIn is CrowdOf with the files that lie in the spool now, as far as this user
 // may look. It is no crowd where the command run sends them, which follows all.
 func CrowdIn(instances []Instance, limit int) Crowd {
-	files := 0
-	for i, in := range instances {
+	if len(instances) == 0 || sentByRun(instances) {
+		return Crowd{}
+	}
+	return crowd(instances, spoolFiles(instances[0].Config.RunPath), limit) // one configuration has one run path
+}
+
+// sentByRun reports whether the last run of any of them was one of the command run's.
+func sentByRun(instances []Instance) bool {
+	for _, in := range instances {
 		c := in.Config
 		for _, p := range c.Products {
 			last, err := readLastRun(foldersOf(c.RunPath, c.Name()).lastRun(p))
 			if err == nil && last.Registry == ownRegistry(c.RunPath) {
-				return Crowd{}
+				return true
 			}
 		}
-		if i == 0 { // one configuration has one run path
-			files = spoolFiles(c.RunPath)
-		}
 	}
-	return crowd(instances, files, limit)
+	return false
 }
 
 // Notice is Text and Next in one sentence with the code; empty where nothing is
@@ -88,6 +92,10 @@ func (d *diagnosis) openFiles() {
 	step := Step{Name: "open_files"}
 	if d.file == nil {
 		d.skip(step, "the configuration is not valid")
+		return
+	}
+	if sentByRun(d.file.Instances) {
+		d.skip(step, "`run` sends what is collected here, and follows every file")
 		return
 	}
 	c := crowd(d.file.Instances, spoolFiles(d.runPath()), d.o.Settings.OpenFiles)

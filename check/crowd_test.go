@@ -77,6 +77,11 @@ func TestDiagnoseCountsTheFilesOfTheSpool(t *testing.T) {
 		if got := said(); !strings.HasPrefix(got, "warning open_files: ") {
 			t.Errorf("a limit that is reached when a file rolls: %s", got)
 		}
+		w.options.Agent = AgentInfo{LogsRunPath: filepath.Dir(ownRegistry(w.run))}
+		w.runWell(w.config(classicAuth, "products: [jira]"))
+		if got := said(); !strings.HasPrefix(got, "skipped : skipped: `run` sends") {
+			t.Errorf("where the command run sends: %s", got)
+		}
 	})
 }
 
