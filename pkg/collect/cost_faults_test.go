@@ -67,29 +67,29 @@ func TestWhatAFalseAnswerCosts(t *testing.T) {
 	}
 }
 
-// TestWhatCursorsCost tells what an organisation's cursors do, and in how many runs, by
-// how many requests, the log is read: at first, when more arrives than a page holds, and
-// when nothing does.
+// TestWhatCursorsCost tells what an organisation's cursors do, and what it takes to read
+// the log: at first, when more arrives than a page holds, when little does, and nothing.
 func TestWhatCursorsCost(t *testing.T) {
 	t.Parallel()
 	measured := costsOf(t)
 	for name, change := range map[string]func(*quirks){
-		"they are good for ever":                 func(*quirks) {},
-		"one is named on the last page too":      func(q *quirks) { q.NextAtEnd = true },
-		"they are refused after a while":         func(q *quirks) { q.CursorLife, q.CursorStatus = 30*time.Second, 404 },
-		"they are refused at once":               func(q *quirks) { q.CursorLife, q.CursorStatus = 1, 400 },
-		"they do not advance":                    func(q *quirks) { q.CursorStuck = true },
-		"they do not advance, at the end either": func(q *quirks) { q.CursorStuck, q.NextAtEnd = true, true },
-		"they skip an event":                     func(q *quirks) { q.CursorSkips = 1 },
-		"they show nothing":                      func(q *quirks) { q.CursorDead = true },
-		"they lead back to the beginning":        func(q *quirks) { q.CursorRestarts = true },
-		"bounds mean the time of the event":      func(q *quirks) { q.BoundsByTime = true },
-		"the order is broken by seconds":         func(q *quirks) { q.Disorder = 20 * time.Second },
-		"the order is broken by minutes":         func(q *quirks) { q.Disorder = 12 * time.Minute },
-		"the order is broken by hours":           func(q *quirks) { q.Disorder = 5 * time.Hour },
-		"pages are short":                        func(q *quirks) { q.MaxPage = 7 },
-		"answers are slow":                       func(q *quirks) { q.Latency = 3 * time.Second },
-		"answers are slow, and cursors dead":     func(q *quirks) { q.Latency, q.CursorDead = 3*time.Second, true },
+		"they are good for ever":                             func(*quirks) {},
+		"one is named on the last page too":                  func(q *quirks) { q.NextAtEnd = true },
+		"they are refused after a while":                     func(q *quirks) { q.CursorLife, q.CursorStatus = 30*time.Second, 404 },
+		"they are refused at once":                           func(q *quirks) { q.CursorLife, q.CursorStatus = 1, 400 },
+		"they do not advance":                                func(q *quirks) { q.CursorStuck = true },
+		"they do not advance, at the end either":             func(q *quirks) { q.CursorStuck, q.NextAtEnd = true, true },
+		"they skip an event":                                 func(q *quirks) { q.CursorSkips = 1 },
+		"they show nothing":                                  func(q *quirks) { q.CursorDead = true },
+		"they lead back to the beginning":                    func(q *quirks) { q.CursorRestarts = true },
+		"bounds mean the time of the event":                  func(q *quirks) { q.BoundsByTime = true },
+		"the order is broken by seconds":                     func(q *quirks) { q.Disorder = 20 * time.Second },
+		"the order is broken by minutes":                     func(q *quirks) { q.Disorder = 12 * time.Minute },
+		"the order is broken by hours":                       func(q *quirks) { q.Disorder = 5 * time.Hour },
+		"the order is broken by hours, and they are refused": func(q *quirks) { q.Disorder, q.CursorLife, q.CursorStatus = 5*time.Hour, 1, 400 },
+		"pages are short":                                    func(q *quirks) { q.MaxPage = 7 },
+		"answers are slow":                                   func(q *quirks) { q.Latency = 3 * time.Second },
+		"answers are slow, and cursors dead":                 func(q *quirks) { q.Latency, q.CursorDead = 3*time.Second, true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -102,8 +102,11 @@ func TestWhatCursorsCost(t *testing.T) {
 					m.site.add(more, 300*time.Millisecond, 0)
 					got = append(got, settled(t, m))
 				}
-				pass(m.o.ReconcileInterval)
-				got = append(got, settled(t, m))
+				for _, more := range []int{0, 45, 0} {
+					pass(m.o.ReconcileInterval)
+					m.site.add(more, 300*time.Millisecond, 0)
+					got = append(got, settled(t, m))
+				}
 				measured.check(t, name, "organization", got)
 			})
 		})

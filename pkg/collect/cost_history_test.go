@@ -1,13 +1,12 @@
 package collect_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 )
 
 // TestWhatAHistoryCosts tells a site, how far back a backfill goes and how much time each
-// turn of it has, and in how many turns, by how many requests, the history is read.
+// turn of it has: so many turns, requests and commits it takes.
 func TestWhatAHistoryCosts(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
@@ -44,17 +43,16 @@ func TestWhatAHistoryCosts(t *testing.T) {
 				_, err := m.settle()
 				must(t, err)
 				must(t, m.want(row.from, 0))
-				turns, requests := 0, 0
-				for more := true; more; turns++ {
+				var b bill
+				for more := true; more; {
 					pass(time.Second)
-					out, err := m.turn(row.turn)
+					out, err := b.pays(m, func() (outcome, error) { return m.turn(row.turn) })
 					must(t, err)
-					requests += out.requests
 					more = out.more
 				}
 				must(t, m.exactly())
 				must(t, m.all(row.from))
-				measured.check(t, name, m.site.Name, []string{fmt.Sprintf("%d/%d", turns, requests)})
+				measured.check(t, name, m.site.Name, []string{b.String()})
 			})
 		})
 	}

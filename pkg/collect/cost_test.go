@@ -72,16 +72,40 @@ func (k kind) counted() bool {
 	return slices.Contains([]string{"jira", "confluence", "jira data center", "organization"}, k.Name)
 }
 
-// settled is in how many runs, and by how many requests, all is read that there is.
+// bill is what runs took, and what they said that they did, until nothing was left.
+type bill struct{ runs, requests, commits, records, late, duplicates int }
+
+func (b bill) String() string {
+	return fmt.Sprintf("%d/%d/%d/%d/%d/%d", b.runs, b.requests, b.commits, b.records, b.late, b.duplicates)
+}
+
+// pays adds a run to the bill, or a turn of a backfill.
+func (b *bill) pays(m *machine, run func() (outcome, error)) (outcome, error) {
+	m.between = func(after string) {
+		if after == "Commit" {
+			b.commits++
+		}
+	}
+	out, err := run()
+	m.between = nil
+	b.runs++
+	b.requests += out.requests
+	b.records += out.Records
+	b.late += out.Late
+	b.duplicates += out.Duplicates
+	return out, err
+}
+
+// settled is the bill for reading all that there is.
 func settled(t *testing.T, m *machine) string {
 	t.Helper()
-	requests := 0
-	for run := range 500 {
+	var b bill
+	for range 500 {
 		pass(interval)
-		out, err := m.run()
+		out, err := b.pays(m, m.run)
 		must(t, err)
-		if requests += out.requests; out.complete() && !out.more {
-			return fmt.Sprintf("%d/%d", run+1, requests)
+		if out.complete() && !out.more {
+			return b.String()
 		}
 	}
 	t.Fatal("there is no end of it")
@@ -104,8 +128,9 @@ func clamped(silently bool) func(*machine) {
 	}
 }
 
-// TestWhatReadingCosts tells stages of a site, and in how many runs, by how many
-// requests, what there is is read at each.
+// TestWhatReadingCosts tells stages of a site: how many runs, requests and commits it
+// takes to read what there is at each, how many records that is, how many of them are
+// late, and how many came once more.
 func TestWhatReadingCosts(t *testing.T) {
 	t.Parallel()
 	apart := func(n int, apart, ago time.Duration) func(*machine) {
@@ -126,6 +151,11 @@ func TestWhatReadingCosts(t *testing.T) {
 		"a millisecond of five pages": {func(m *machine) {
 			m.site.add(9, time.Minute, 2*time.Hour)
 			m.site.burst(95, time.Hour)
+		}, idle, few},
+		"twins of two pages between others": {func(m *machine) {
+			m.site.add(9, time.Minute, 2*time.Hour)
+			m.site.twins(45, time.Hour)
+			m.site.add(12, time.Second, time.Minute)
 		}, idle, few},
 		"a page with a day without records": {func(m *machine) {
 			m.site.add(15, time.Second, 30*time.Hour)
