@@ -54,6 +54,24 @@ MUTANTS = {
         "pkg/spool/late.go", "if syncErr := d.f.Sync(); syncErr != nil {", "if syncErr := error(nil); syncErr != nil {"),
     "a file is removed before its rest is spooled again": (
         "pkg/spool/late.go", "\terr = t.eachLine(e, from, func(line []byte) error {", "\t_ = t.fs.Remove(e.path)\n\terr = t.eachLine(e, from, func(line []byte) error {"),
+    "a history takes what lies above it": (
+        "pkg/collect/history.go", "return !w.c.past || r.Millis <= w.top", "return !w.c.past || r.Millis <= w.top+7*day"),
+    "a run forgets what a history still needs": (
+        "pkg/collect/commit.go", "next.Forgotten, b.forget, b.keep = f, f, kept(next)", "next.Forgotten, b.forget = f, f"),
+    "a part of a history is covered and not read": (
+        "pkg/collect/history.go", "\tif !c.p.FloorSet {\n\t\tif err := c.firstFloor(); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tnext := c.p\n",
+        "\tif !c.p.FloorSet {\n\t\tif err := c.firstFloor(); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tnext := c.p\n"
+        "\tnext.Covered = next.Covered.Add(audit.Interval{From: next.Floor - day, To: next.Floor})\n"),
+    "a replay puts back what is not delivered": (
+        "pkg/spool/replay.go", "\t\t\tend = n.Acked\n", "\t\t\tend = e.size\n"),
+    "a replay counts what it only began": (
+        "pkg/spool/replay.go", "if x.Done, err = t.exists(x.Into); err != nil {", "if x.Done = true; err != nil {"),
+    "a replay puts back what is a copy": (
+        "pkg/spool/replay.go", "if n.Copy || slices.ContainsFunc(", "if false && slices.ContainsFunc("),
+    "a record that is too long is not kept whole": (
+        "pkg/collect/commit.go", "\t\t\tb.long = append(b.long, f)\n", ""),
+    "another product's file is taken for one's own": (
+        "pkg/spool/tracker.go", "case owner == t.o.Owner:", "default:"),
     "an answer of status 500 is an empty list": (
         "pkg/collect/page.go", "\t\tif err != nil {\n\t\t\treturn view{}, err\n\t\t}\n\t\tc.learn(p)",
         "\t\tif err != nil && ctx.Err() != nil {\n\t\t\treturn view{}, err\n\t\t}\n\t\tc.learn(p)"),

@@ -80,7 +80,7 @@ func (d disk) Remove(name string) error {
 	data, _ := d.w.disk.ReadFile(name)
 	err := d.w.disk.Remove(name)
 	if err == nil && path.Dir(name) == places.Delivered {
-		d.w.removed[path.Base(name)] = data
+		d.w.shelf.gone(name, data)
 	}
 	return err
 }

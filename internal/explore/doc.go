@@ -12,12 +12,19 @@
 //
 //  1. Nothing is covered that is not there: each record that was shown in time and
 //     lies in the durable coverage stands in the spool, or in the batch that the
-//     state will write.
+//     state will write. One that is too long for a line is kept whole.
 //  2. Each record stands there once, under one record_id, as it was served. What was
-//     taken out to be spooled again as late does not count beside what it became.
-//  3. What once stood there stays, until the Agent has delivered it.
-//  4. Once everything is well again, and a reconcile is over, all that the site shows
-//     was collected and delivered, and nothing is left that takes room.
+//     taken out to be spooled again as late does not count beside what it became. No
+//     file holds lines of two products.
+//  3. What once stood there stays, until the Agent has delivered it. A replay puts back
+//     all that was delivered, and nothing else.
+//  4. Once everything is well again, and a reconcile is over, all that the sites show
+//     was collected and delivered, also of a history that somebody wants, and nothing
+//     is left that takes room.
+//
+// All that can be held without looking at what was served is held after each
+// operation that changes what stands where (law.glance); the whole law after each end
+// of a process, kill, power failure and step (law.check).
 //
 // What the documentation says may be repeated (after a loss of the state, and where a
 // person of a source without ids was renamed) is not held against it.

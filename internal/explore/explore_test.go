@@ -109,6 +109,7 @@ func TestSeedsThatFoundABug(t *testing.T) {
 		"the power failed in the first line of a file, which was nobody's then":    26,
 		"a silence behind a moment of more than a page, in the order of insertion": 189,
 		"an empty list in a moment of more than a page, which was false":           211,
+		"what pages of one record left behind, in the order of insertion":          58,
 		// These were the explorer's own: no time passed while answers came, so that
 		// runs that waited for the state followed each other at one instant.
 		"files were read by the record while records came for ever": 38,

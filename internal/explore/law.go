@@ -12,251 +12,346 @@ import (
 
 	"atlassian_audit_records/internal/sourcetest"
 	"atlassian_audit_records/pkg/audit"
+	"atlassian_audit_records/pkg/spool"
 )
 
 // law is what must hold, and what is known for that.
 type law struct {
 	w *world
-	// torn: the power failed while lines were written, so that some may be cut or
-	// overwritten; whole ones stand elsewhere. forgot: the state was lost, so that
-	// lines may stand twice.
-	torn, forgot bool
+	// torn: the power failed while lines were written, or a state was lost, so that
+	// some may be cut or overwritten; whole ones stand elsewhere.
+	torn bool
 	// ever are the record_ids that ever stood somewhere, and where last.
-	ever map[string]string
+	ever map[string]stood
 	// given are lines that were given up, and reported.
 	given map[string]bool
-	lines map[string]sourcetest.Line // by text
+	// held: nothing has changed since check held.
+	held bool
+}
+
+// stood is where a line stood last.
+type stood struct {
+	where string
+	of    *stream
 }
 
 func newLaw(w *world) law {
-	return law{w: w, ever: map[string]string{}, given: map[string]bool{}, lines: map[string]sourcetest.Line{}}
+	return law{w: w, ever: map[string]stood{}, given: map[string]bool{}}
 }
 
-// forget takes note that the state is lost, and with it what only it held.
-func (l *law) forget() {
-	there, err := l.stock()
-	if err != nil {
-		return // the next check tells
+// forget takes note that a state is lost, and with it what only it held.
+func (l *law) forget(s *stream) {
+	there := map[string]bool{}
+	for _, f := range l.w.shelf.each() {
+		for _, n := range f.lines {
+			there[n.ID] = true
+		}
 	}
-	for id := range l.ever {
-		if !there.files[id] {
+	for id, at := range l.ever {
+		if at.of == s && !there[id] {
 			delete(l.ever, id)
 		}
 	}
-	l.forgot, l.torn = true, true
-	l.w.position, l.w.batch = audit.Position{}, nil
+	s.forgot, l.torn, l.held = true, true, false
+	s.position, s.batch = audit.Position{}, nil
 	l.w.note(nil, "the state is gone")
 	l.w.count("states lost", 1)
 }
 
 // stock is what stands where.
 type stock struct {
-	// lines are those that count, each once where it counts once.
-	lines []sourcetest.Line
-	// files are the record_ids of what stands in a file, waiting of those that the
-	// Agent will read or that will be spooled again.
-	files, waiting map[string]bool
-	// counted are the record_ids of lines, and where they stand.
-	counted map[string]string
+	// lines are those that count, each once where it counts once, and where.
+	lines []*line
+	// counted says where a line that counts stands, by its record_id; waiting are those
+	// that the Agent will read or that will be spooled again, again those that a replay
+	// put back, and where they stand; in a file that was taken out, it is nowhere.
+	counted map[string]stood
+	waiting map[string]bool
+	again   map[string][]string
 }
 
-func (s *stock) add(n placed) {
-	s.lines = append(s.lines, n.Line)
-	s.counted[n.ID] = n.file
-}
-
-// placed is a line, and the file that it stands in.
-type placed struct {
-	sourcetest.Line
-	file string
-}
-
-// stock reads everything.
-func (l *law) stock() (*stock, error) {
-	w := l.w
-	s := &stock{files: map[string]bool{}, waiting: map[string]bool{}, counted: map[string]string{}}
-	all := w.disk.Files()
-	there := map[string]bool{}
-	var again []placed
-	take := func(name string, data []byte, counts, waits bool) error {
-		for text := range bytes.Lines(data) {
-			line, err := l.read(text)
-			if err != nil {
-				if l.torn || bytes.Contains(w.batch, text) {
-					continue // the batch is written whole by the next run
-				}
-				return fmt.Errorf("%s holds %w", name, err)
-			}
-			if counts {
-				s.add(placed{line, name})
-			} else {
-				again = append(again, placed{line, name})
-			}
-			s.files[line.ID] = true
-			s.waiting[line.ID] = s.waiting[line.ID] || waits
+// take gathers what stands where. That a line counts twice is an error.
+func (l *law) take() (*stock, error) {
+	n := len(l.ever) + 64
+	s := &stock{counted: make(map[string]stood, n), waiting: make(map[string]bool, n), again: map[string][]string{}}
+	add := func(n *line, where string) error {
+		if at := s.counted[n.ID].where; at != "" && !n.of.forgot {
+			return fmt.Errorf("%s stands in %s and in %s", n.ID, at, where)
 		}
+		s.lines = append(s.lines, n)
+		s.counted[n.ID] = stood{where, n.of}
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		data, base := all[name], path.Base(name)
-		switch path.Dir(name) {
-		case places.Spool:
-			if path.Ext(name) != ".jsonl" {
+	all := l.w.shelf.each()
+	for _, f := range all {
+		copied := l.w.shelf.isCopy(f.name)
+		for _, text := range f.bad {
+			if !l.torn && !l.inBatch(text) {
+				return nil, fmt.Errorf("%s holds what is no line: %.200q", f.path, text)
+			}
+		}
+		for _, n := range f.given {
+			l.given[n.ID] = true
+		}
+		for _, n := range f.lines {
+			switch {
+			case n.of != f.lines[0].of:
+				return nil, fmt.Errorf("%s holds lines of %v and of %v", f.path, n.of.owner, f.lines[0].of.owner)
+			case copied:
+				if s.again[n.ID] == nil {
+					s.again[n.ID] = []string{}
+				}
+				if !f.aside {
+					s.again[n.ID] = append(s.again[n.ID], f.path)
+				}
 				continue
+			case !f.aside:
+				if err := add(n, f.path); err != nil {
+					return nil, err
+				}
 			}
-			if err := take(name, data, true, true); err != nil {
-				return nil, err
-			}
-		case places.Late:
-			if !strings.Contains(base, ".taken-") {
-				continue
-			}
-			if err := take(name, data, false, true); err != nil {
-				return nil, err
-			}
-		case places.Delivered:
-			there[base] = true
-			if err := l.takeDelivered(name, data, take); err != nil {
-				return nil, err
+			if f.waits {
+				s.waiting[n.ID] = true
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(w.removed)) {
-		if !there[name] {
-			if err := l.takeDelivered(name, w.removed[name], take); err != nil {
-				return nil, err
+	for _, f := range all {
+		if !f.aside || l.w.shelf.isCopy(f.name) {
+			continue
+		}
+		for _, n := range f.lines {
+			if s.counted[n.ID].where == "" {
+				if err := add(n, f.path); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
-	for _, line := range again {
-		if s.counted[line.ID] == "" {
-			s.add(line)
+	for _, of := range l.w.streams {
+		for text := range bytes.Lines(of.batch) {
+			n := l.w.shelf.read(text)
+			if n == nil || n.of != of {
+				return nil, fmt.Errorf("the batch of %v holds %.200q", of.owner, text)
+			}
+			if s.counted[n.ID].where == "" {
+				if err := add(n, "the batch"); err != nil {
+					return nil, err
+				}
+			}
+			s.waiting[n.ID] = true
 		}
-	}
-	for text := range bytes.Lines(w.batch) {
-		line, err := l.read(text)
-		if err != nil {
-			return nil, fmt.Errorf("the batch holds %w", err)
-		}
-		if s.counted[line.ID] == "" {
-			s.add(placed{line, "the batch"})
-		}
-		s.waiting[line.ID] = true
 	}
 	return s, nil
 }
 
-// takeDelivered takes a file in Delivered: of one that was taken out only what was
-// delivered of it, of one that was given up all.
-func (l *law) takeDelivered(name string, data []byte, take func(string, []byte, bool, bool) error) error {
-	var n int
-	base := path.Base(name)
-	if _, end, ok := strings.Cut(base, ".upto-"); ok {
-		if _, err := fmt.Sscanf(end, "%d.jsonl", &n); err != nil || n > len(data) {
-			return fmt.Errorf("%s holds %d bytes (%w)", name, len(data), err)
-		}
-		return take(name, data[:n], false, false)
-	}
-	if _, end, ok := strings.Cut(base, ".givenup-"); ok {
-		if _, err := fmt.Sscanf(end, "%d.jsonl", &n); err != nil || n > len(data) {
-			return fmt.Errorf("%s holds %d bytes (%w)", name, len(data), err)
-		}
-		for text := range bytes.Lines(data[n:]) {
-			if line, err := l.read(text); err == nil {
-				l.given[line.ID] = true
-			}
-		}
-	}
-	return take(name, data, true, false)
+// inBatch reports a part of a batch, which is written whole by the next run.
+func (l *law) inBatch(text []byte) bool {
+	return slices.ContainsFunc(l.w.streams, func(s *stream) bool { return bytes.Contains(s.batch, text) })
 }
 
-func (l *law) read(text []byte) (sourcetest.Line, error) {
-	if line, ok := l.lines[string(text)]; ok {
-		return line, nil
-	}
-	line, err := l.w.site.ReadLine(bytes.Clone(text))
-	if err == nil {
-		l.lines[string(text)] = line
-	}
-	return line, err
-}
-
-// check holds the first three parts of the law against what stands where.
-func (l *law) check() error {
-	w := l.w
-	s, err := l.stock()
+// glance holds what can be held after each operation: no line counts twice, what once
+// stood there is there until it is delivered, and, after a commit of a stream, what
+// it covers is there.
+func (l *law) glance(committed *stream) error {
+	l.held = false
+	s, err := l.take()
 	if err != nil {
 		return err
 	}
-	book := w.site.Compare(s.lines, time.Now().Add(1000*time.Hour))
-	l.pardon(book)
-	if err := book.Err(); err != nil {
+	if err := l.stays(s); err != nil || committed == nil {
 		return err
 	}
-	if err := l.covered(book); err != nil {
-		return err
+	names := map[string]int{}
+	for _, n := range s.lines {
+		if n.of != committed {
+			continue
+		}
+		whole, err := l.whole(n)
+		if err != nil {
+			return err
+		}
+		names[committed.site.NameOfLine(whole)]++
 	}
-	maps.Copy(l.ever, s.counted)
-	for _, id := range slices.Sorted(maps.Keys(l.ever)) {
-		a := w.agent
-		arrived := len(a.Received[id]) > 0
-		switch {
-		case s.counted[id] == "" && !arrived:
-			return fmt.Errorf("%s stood in %s, and is nowhere", id, l.ever[id])
-		case !arrived && !s.waiting[id] && !a.Ahead[id] && !a.Lost[id] && !l.given[id]:
-			return fmt.Errorf("%s was brought to %s, and the Agent has not delivered it", id, l.ever[id])
+	return l.covered(committed, func(name string) int { return names[name] })
+}
+
+// imagine holds what glance does against what a power failure would leave now.
+func (l *law) imagine(seed uint64) error {
+	dark, shelf := *l.w, *l.w.shelf
+	dark.disk, dark.shelf = l.w.disk.Crash(seed), &shelf
+	shelf.w, shelf.files = &dark, map[string]*shelved{}
+	dark.law = law{w: &dark, torn: true, ever: maps.Clone(l.ever), given: maps.Clone(l.given)}
+	shelf.all()
+	for _, s := range dark.streams {
+		if err := dark.law.glance(s); err != nil {
+			return fmt.Errorf("if the power failed now: %w", err)
 		}
 	}
+	l.w.count("power failures imagined", 1)
 	return nil
 }
 
-// pardon takes out of the book what may be repeated.
-func (l *law) pardon(book *sourcetest.Ledger) {
-	if l.forgot {
+// check holds the first three parts of the law against what stands where, and
+// whether each line is what was served.
+func (l *law) check() error {
+	if l.held {
+		return nil
+	}
+	s, err := l.take()
+	if err != nil {
+		return err
+	}
+	if err := l.stays(s); err != nil {
+		return err
+	}
+	for _, of := range l.w.streams {
+		book, err := l.compare(s, of, time.Now().Add(1000*time.Hour))
+		if err != nil {
+			return err
+		}
+		if err := l.covered(of, func(name string) int { return len(book.IDs[name]) }); err != nil {
+			return err
+		}
+	}
+	l.held = true
+	return nil
+}
+
+// stays holds the third part of the law.
+func (l *law) stays(s *stock) error {
+	maps.Copy(l.ever, s.counted)
+	var broken []string
+	a := l.w.agent
+	for id, was := range l.ever {
+		arrived := len(a.Received[id]) > 0
+		switch {
+		case s.counted[id].where == "" && !arrived:
+			broken = append(broken, fmt.Sprintf("%s stood in %s, and is nowhere", id, was.where))
+		case !arrived && !s.waiting[id] && !a.Ahead[id] && !a.Lost[id] && !l.given[id]:
+			broken = append(broken, fmt.Sprintf("%s was brought to %s, and the Agent has not delivered it", id, was.where))
+		}
+	}
+	for id := range s.again {
+		if len(a.Received[id]) == 0 && !a.Ahead[id] && !a.Lost[id] && !l.given[id] {
+			broken = append(broken, id+" was put back by a replay, and the Agent had not delivered it")
+		}
+	}
+	if len(broken) == 0 {
+		return nil
+	}
+	return errors.New(slices.Min(broken))
+}
+
+// compare compares the lines of a stream with what its site shows from floor on.
+func (l *law) compare(s *stock, of *stream, floor time.Time) (*sourcetest.Ledger, error) {
+	var lines []sourcetest.Line
+	for _, n := range s.lines {
+		if n.of != of {
+			continue
+		}
+		whole, err := l.whole(n)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, whole)
+	}
+	book := of.site.Compare(lines, floor)
+	if of.forgot {
 		book.SameID, book.Repeated = 0, 0
 	}
-	if l.w.renamed && !l.w.site.IDs {
+	if of.renamed && !of.site.IDs {
 		// Where a millisecond was cut by a kill and people in it were renamed, nobody
 		// can tell the old from the new: then both are taken.
 		book.Repeated = 0
 	}
+	return book, book.Err()
+}
+
+// whole is the line with all of its record, which is kept beside a line that was cut.
+func (l *law) whole(n *line) (sourcetest.Line, error) {
+	if !n.cut {
+		return n.Line, nil
+	}
+	kept, ok := l.w.disk.ReadFile(path.Join(oversizeDir, spool.KeptName(n.ID)))
+	if !ok {
+		return n.Line, fmt.Errorf("%s was too long for a line, and is not kept whole", n.ID)
+	}
+	return sourcetest.Line{ID: n.ID, Created: n.Created, Form: n.of.site.Form(kept), Text: kept}, nil
 }
 
 // covered holds the first part of the law.
-func (l *law) covered(book *sourcetest.Ledger) error {
-	w := l.w
-	if w.disordered {
+func (l *law) covered(of *stream, there func(name string) int) error {
+	if of.disordered {
 		return nil
 	}
 	due := map[string]int{}
-	for seq, r := range w.records {
-		if !r.due || !w.position.Covered.Contains(r.millis) {
+	for seq, r := range of.records {
+		if !r.due || !of.position.Covered.Contains(r.millis) {
 			continue
 		}
-		held := w.site.At(string(w.site.Product), seq)
+		held := of.site.At(string(of.site.Product), seq)
 		if held.Purged {
 			continue
 		}
-		name := w.site.NameOf(held)
-		if due[name]++; due[name] > len(book.IDs[name]) {
-			return fmt.Errorf("%.120s of %s is covered, and %d of %d are there", name, held.Created.Format("02 15:04:05.000"), len(book.IDs[name]), due[name])
+		name := of.site.NameOf(held)
+		if due[name]++; due[name] > there(name) {
+			return fmt.Errorf("%.120s of %s is covered, and %d of %d are there", name, held.Created.Format("02 15:04:05.000"), there(name), due[name])
 		}
 	}
 	return nil
 }
 
-// collected is nil when everything that the site shows was collected.
+// collected is nil when everything that the sites show was collected.
 func (l *law) collected() error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	s, err := l.stock()
+	s, err := l.take()
 	if err != nil {
 		return err
 	}
-	book := l.w.site.Compare(s.lines, time.UnixMilli(l.w.position.Floor))
-	l.pardon(book)
-	return book.Err()
+	for _, of := range l.w.streams {
+		floor := of.position.Floor
+		if of.disordered && of.pages() < 10 {
+			// What stands behind a page of few records is found by the reconcile alone.
+			floor = max(floor, of.position.ReconcileUpper-of.options.ReconcileWindow.Milliseconds())
+		}
+		if _, err := l.compare(s, of, time.UnixMilli(floor)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replayed is nil when all of a stream that was brought away as delivered was put
+// back into the spool by the replay that is over, once where nobody asked for it again.
+func (l *law) replayed(of *stream) error {
+	s, err := l.take()
+	if err != nil {
+		return err
+	}
+	for _, n := range s.lines {
+		if where := s.again[n.ID]; n.of == of && len(where) > 1 && of.again == 0 && !l.forgetful() {
+			return fmt.Errorf("%s was put back by replays more than once: it stands in %s", n.ID, strings.Join(where, ", "))
+		}
+	}
+	for _, f := range l.w.shelf.files {
+		if !f.delivered || l.w.shelf.isCopy(f.name) {
+			continue
+		}
+		for _, n := range f.lines {
+			if n.of == of && s.again[n.ID] == nil {
+				return fmt.Errorf("%s was delivered with %s, and not put back by a replay of everything", n.ID, f.path)
+			}
+		}
+	}
+	return nil
+}
+
+// forgetful reports that notes may be lost: they are a help, and never synced.
+func (l *law) forgetful() bool {
+	c := l.w.counts
+	return l.torn || c["kills"]+c["refusals"]+c["the disk is nearly full"]+c["commits that failed"] > 0
 }
 
 // delivered is nil when everything arrived that was collected.
@@ -272,7 +367,7 @@ func (l *law) delivered() error {
 	return nil
 }
 
-// bounded is nil when no more files are left than the one that is written to.
+// bounded is nil when no more files are left than those that are written to.
 func (l *law) bounded() error {
 	if err := l.check(); err != nil {
 		return err
@@ -284,7 +379,7 @@ func (l *law) bounded() error {
 			left = append(left, fmt.Sprintf("%s (%d bytes, %.60q...)", name, len(data), data))
 		}
 	}
-	if len(left) > 1 {
+	if len(left) > len(l.w.streams) {
 		slices.Sort(left)
 		return errors.New("left behind are " + strings.Join(left, ", "))
 	}

@@ -10,16 +10,26 @@ import (
 	"time"
 
 	"atlassian_audit_records/internal/sourcetest"
-	"atlassian_audit_records/pkg/audit"
 	"atlassian_audit_records/pkg/collect"
 	"atlassian_audit_records/pkg/spool"
 	"atlassian_audit_records/pkg/state"
 )
 
-// process is one run of the check.
+// job is what a process is for.
+type job string
+
+const (
+	check    job = "check"    // a run of the check
+	backfill job = "backfill" // a step of a backfill
+	replay   job = "replay"   // a replay of everything that was delivered
+)
+
+// process is a run of the check, or of a command beside it.
 type process struct {
 	id     int
 	w      *world
+	s      *stream
+	job    job
 	cancel context.CancelFunc
 	dead   atomic.Bool // it was killed
 	over   atomic.Bool // nothing of it goes on any more
@@ -45,42 +55,50 @@ type outcome struct {
 
 // complete tells that nothing was left to read.
 func (o outcome) complete() bool {
-	return o.LiveDone && !o.busy && !o.waited && !o.paused && o.Gap == 0 && o.Recheck == 0
+	return o.LiveDone && o.undisturbed() && o.Gap == 0 && o.Recheck == 0
 }
+
+// undisturbed tells that nothing kept it from what it had to do.
+func (o outcome) undisturbed() bool { return !o.busy && !o.waited && !o.paused }
 
 // maxWait is the longest that a wait is believed, as by the check.
 const maxWait = 6 * time.Hour
 
-// start begins a run.
-func (w *world) start() *process {
+// start begins a process.
+func (w *world) start(s *stream, what job) *process {
 	w.began++
 	p := &process{
-		id: w.began, w: w, known: len(w.records), copies: w.rand.IntN(8) == 0,
+		id: w.began, w: w, s: s, job: what, known: len(s.records), copies: w.rand.IntN(8) == 0,
 		names:  chance(w.seed, uint64(w.began)),
 		jitter: chance(w.seed, 1<<32+uint64(w.began)),
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), w.budget+time.Minute)
 	p.cancel = cancel
 	w.running = append(w.running, p)
+	w.note(p, fmt.Sprint("a ", what, " of ", s.site.Name))
 	go func() {
 		defer w.turns.wake()
 		defer cancel()
-		p.err = p.run(ctx)
+		if what == replay {
+			p.err = p.replay()
+		} else {
+			p.err = p.run(ctx)
+		}
 		p.over.Store(true)
 	}()
 	return p
 }
 
-// run is what the check does in a run, in its order.
+// run is what the check does in a run, in its order, and a backfill in a step.
 func (p *process) run(ctx context.Context) (err error) {
-	w := p.w
+	w, s := p.w, p.s
 	if err := w.turns.ask(p, "state Open"); err != nil {
 		return err
 	}
 	// What two processes wait for never ends at the same instant, for then nothing
 	// would say which of them goes on first.
 	pass(time.Duration(p.id) * time.Microsecond)
-	held, _, err := state.Open(w.files, state.Options{Now: w.now})
+	held, _, err := state.Open(s.files, state.Options{Now: w.now})
 	if errors.Is(err, state.ErrBusy) {
 		p.out.busy = true
 		return nil
@@ -94,11 +112,9 @@ func (p *process) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	w.position = before
+	s.position = before
 
-	tracker, err := spool.Track(disk{w, p}, places, spool.TrackerOptions{
-		Now: w.now, Owner: spool.Owner{Home: w.home, Product: w.site.Product}, Offsets: w.agent.Offsets(), Notes: notesPath,
-	})
+	tracker, err := p.track()
 	if err == nil {
 		_, err = tracker.Settle(before.File)
 	}
@@ -109,7 +125,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	at, err := w.site.Open(ctx, w.site, before, sourcetest.Asker{
+	at, err := s.site.Open(ctx, s.site, before, sourcetest.Asker{
 		Transport: func(t http.RoundTripper) http.RoundTripper { return network{t, p} },
 		Now:       w.now, Rand: p.jitter.Float64,
 	})
@@ -120,16 +136,16 @@ func (p *process) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	o := w.options
+	o := s.options
 	o.Stream, o.Now, o.ServerNow = at.Stream, w.now, at.Now
 	o.Mark = func(resume int64) error {
 		if err := w.turns.ask(p, "state Mark"); err != nil {
 			return err
 		}
-		return state.Mark(w.files, resume, w.now())
+		return state.Mark(s.files, resume, w.now())
 	}
 	var source collect.Source = at.Source
-	if w.site.Quiet {
+	if s.site.Quiet {
 		source = reading{at.Source, p}
 	}
 	c, err := collect.Open(o, store, dir, source)
@@ -137,7 +153,13 @@ func (p *process) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { p.out.Summary = c.Summary() }()
-	if tracker != nil {
+	switch {
+	case tracker == nil:
+	case p.job == backfill: // it leaves what lies undelivered to the check
+		if err := tracker.Save(); err != nil {
+			p.mishap(err)
+		}
+	default:
 		if err := p.deliver(tracker, c); err != nil {
 			return err
 		}
@@ -162,7 +184,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	}
 	if err == nil && p.copies {
 		if err = w.turns.ask(p, "state Copy"); err == nil {
-			err = errors.Join(state.Mark(w.files, c.Resume(), w.now()), held.Copy(w.files))
+			err = errors.Join(state.Mark(s.files, c.Resume(), w.now()), held.Copy(s.files))
 		}
 	}
 	return err
@@ -198,6 +220,10 @@ func (p *process) mishap(err error) { p.w.note(p, fmt.Sprintf("mishap: %v", err)
 // collect asks until nothing is left or the time is over.
 func (p *process) collect(ctx context.Context, c *collect.Collector, learned func()) error {
 	soft := p.w.now().Add(p.w.budget)
+	if p.job == backfill {
+		defer learned()
+		return p.backfill(ctx, c, soft)
+	}
 	err := c.Live(ctx, soft)
 	learned()
 	if err == nil {
@@ -207,6 +233,63 @@ func (p *process) collect(ctx context.Context, c *collect.Collector, learned fun
 		p.out.more, err = c.Rest(ctx, soft)
 	}
 	return err
+}
+
+// backfill reads a page or more of the history that somebody wants. Where the check
+// never read anything, it is its first run.
+func (p *process) backfill(ctx context.Context, c *collect.Collector, soft time.Time) (err error) {
+	if c.Position().LiveAt == 0 {
+		return c.Live(ctx, soft)
+	}
+	if err := c.Want(p.s.since.UnixMilli(), p.w.now().UnixMilli()); err != nil {
+		return err
+	}
+	p.out.more, err = c.History(ctx, soft)
+	return err
+}
+
+// track looks at what the stream has in the spool.
+func (p *process) track() (*spool.Tracker, error) {
+	return spool.Track(disk{p.w, p}, places, spool.TrackerOptions{
+		Now: p.w.now, Owner: p.s.owner, Offsets: p.w.agent.Offsets(), Notes: p.s.notes,
+	})
+}
+
+// replay puts all that was delivered back into the spool, as the command does.
+func (p *process) replay() error {
+	if err := p.w.turns.ask(p, "state Lock"); err != nil {
+		return err
+	}
+	pass(time.Duration(p.id) * time.Microsecond)
+	lock, err := state.Lock(p.s.files, 40*time.Second)
+	if errors.Is(err, state.ErrBusy) {
+		p.out.busy = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close() // nothing was written to it
+	t, err := p.track()
+	if err != nil {
+		return err
+	}
+	if p.copies {
+		p.s.again++
+	}
+	found, err := t.FindReplay(time.UnixMilli(0), p.w.now().Add(1000*time.Hour), p.s.ledger, p.copies)
+	if err != nil {
+		return err
+	}
+	p.w.note(p, fmt.Sprintf("finds %d parts of files, and %d that were put back", len(found.Parts), len(found.Before)))
+	if p.out.paused = p.w.free()-found.Bytes() < minFree; p.out.paused {
+		return nil
+	}
+	if err := t.Replay(found, p.s.ledger, p.names.Uint64); err != nil {
+		return err
+	}
+	p.w.count("files put back", len(found.Parts))
+	return t.Save()
 }
 
 // pause tells whether the spool or the disk is too full, after making room.
@@ -221,105 +304,9 @@ func (p *process) pause() (bool, error) {
 			return false, err
 		}
 	}
-	return p.w.free() < minFree || u.Spooled > p.w.spoolSize, nil
-}
-
-// network carries the requests of a process, each at its turn.
-type network struct {
-	http.RoundTripper
-	p *process
-}
-
-func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := n.p.w.turns.ask(n.p, "ask "+r.URL.Path+"?"+r.URL.RawQuery); err != nil {
-		if r.Body != nil {
-			err = errors.Join(err, r.Body.Close())
-		}
-		return nil, err
+	room, free := p.w.spoolSize, int64(minFree)
+	if p.job == backfill {
+		room, free = room/2, 2*free // the rest is for what happens now
 	}
-	return n.RoundTripper.RoundTrip(r)
-}
-
-// reading is a source that asks nobody: it reads its files at its turn.
-type reading struct {
-	collect.Source
-	p *process
-}
-
-func (r reading) Page(ctx context.Context, q audit.Query) (audit.Page, error) {
-	if err := r.p.w.turns.ask(r.p, fmt.Sprintf("read %+v", q)); err != nil {
-		return audit.Page{}, err
-	}
-	return r.Source.Page(ctx, q)
-}
-
-// Asked passes on what the source wants to be remembered.
-func (r reading) Asked() []audit.Asked {
-	if s, ok := r.Source.(interface{ Asked() []audit.Asked }); ok {
-		return s.Asked()
-	}
-	return nil
-}
-
-// Failures of a commit: of one that was not made, and of one that was made
-// although it said otherwise.
-var (
-	errNoCommit = errors.New("the commit failed")
-	errUnsure   = errors.New("the commit failed in its last step")
-)
-
-// stateOf is the state as a process sees it.
-type stateOf struct {
-	*state.Store
-	p      *process
-	failed error
-}
-
-func (s *stateOf) turn(op string) error {
-	if err := s.p.w.turns.ask(s.p, "state "+op); err != nil {
-		return err
-	}
-	return s.failed
-}
-
-func (s *stateOf) Position() (audit.Position, error) {
-	if err := s.turn("Position"); err != nil {
-		return audit.Position{}, err
-	}
-	return s.Store.Position()
-}
-
-func (s *stateOf) Batch() (audit.Batch, bool, error) {
-	if err := s.turn("Batch"); err != nil {
-		return audit.Batch{}, false, err
-	}
-	return s.Store.Batch()
-}
-
-func (s *stateOf) SeenAt(millis []int64) ([]audit.Seen, error) {
-	if err := s.turn("SeenAt"); err != nil {
-		return nil, err
-	}
-	return s.Store.SeenAt(millis)
-}
-
-func (s *stateOf) NextSeen(ms int64) (int64, bool, error) {
-	if err := s.turn("NextSeen"); err != nil {
-		return 0, false, err
-	}
-	return s.Store.NextSeen(ms)
-}
-
-func (s *stateOf) Commit(c audit.Change) error {
-	err := s.turn("Commit")
-	if err == nil || errors.Is(err, errUnsure) {
-		if bad := s.Store.Commit(c); bad != nil {
-			return bad
-		}
-		s.p.w.committed(s.p, c)
-	}
-	if err != nil && s.failed == nil {
-		s.failed = err
-	}
-	return err
+	return p.w.free() < free || u.Spooled > room, nil
 }

@@ -12,13 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"atlassian_audit_records/internal/sourcetest"
-	"atlassian_audit_records/pkg/atlassian/atlassiantest"
-	"atlassian_audit_records/pkg/audit"
-	"atlassian_audit_records/pkg/collect"
 	"atlassian_audit_records/pkg/spool"
 	"atlassian_audit_records/pkg/spool/spooltest"
-	"atlassian_audit_records/pkg/state"
 )
 
 // Where things are on the machine's disk.
@@ -26,7 +21,6 @@ const (
 	base        = "/run/atlassian_audit_records"
 	source      = "records"
 	oversizeDir = base + "/oversize"
-	notesPath   = base + "/state/delivery.json"
 	// minFree is what must be free on the disk for a run to collect.
 	minFree = 20_000
 )
@@ -37,43 +31,27 @@ var places = spool.Folders{
 	Delivered: base + "/delivered/" + source,
 }
 
-// record is one that the site holds, and when it is due.
-type record struct {
-	millis int64
-	// due: it was there when a run began that covered its moment.
-	due bool
-}
-
-// world is a site, a machine and an Agent, and what is known of them.
+// world is a machine, an Agent, and one or two products that are collected there into
+// the same folder, and what is known of them.
 type world struct {
-	seed  uint64
-	rand  *rand.Rand
-	turns *turns
-
-	site    *sourcetest.Site
-	records []record
-	last    time.Time // of the record added last
-	renamed bool
-	// disordered: the site answers in the order of insertion, so that what was read
-	// in good faith may have been read in vain; a reconcile makes up for it.
-	disordered bool
-	// lied is the run in which an answer was last empty that should not have been.
-	lied int
+	seed    uint64
+	rand    *rand.Rand
+	turns   *turns
+	streams []*stream
 
 	// offset is how far the machine's clock is ahead.
 	offset    time.Duration
-	files     state.Files
 	disk      *spooltest.MemFS
 	capacity  int64
 	agent     *spooltest.Agent
-	home      string
-	options   collect.Options
 	budget    time.Duration
 	fileSize  int64
 	spoolSize int64
 	// slow is how long an answer takes at most, lags what decides how long each does.
+	// fears decides when a power failure is imagined.
 	slow  time.Duration
 	lags  *rand.Rand
+	fears *rand.Rand
 	moods moods
 	calm  bool
 
@@ -84,13 +62,13 @@ type world struct {
 	// refusal is what the next operation on the disk fails with.
 	refusal error
 
-	// position and batch are what the state holds durably.
-	position audit.Position
-	batch    []byte
-	// removed are the delivered files that were removed, by name.
-	removed map[string][]byte
+	// done is the turn that was given last, crashed that the power failed since.
+	done    *turn
+	crashed bool
+	shelf   *shelf
 	law     law
 
+	dir    string
 	steps  int
 	trace  []string
 	story  io.Writer // takes all of it; nil for not
@@ -106,22 +84,14 @@ type moods struct {
 // kept is how many lines of its story a world remembers for a finding.
 const kept = 60
 
-// newWorld makes the world of a seed, with its state in dir.
+// newWorld makes the world of a seed, with its states in dir.
 func newWorld(seed uint64, dir string) (*world, error) {
 	r := chance(seed, 0x5eed)
-	kinds := sourcetest.Kinds()
-	kind := kinds[r.IntN(len(kinds))]
-	site, err := sourcetest.NewSite(kind, seed, dir)
-	if err != nil {
-		return nil, err
-	}
 	w := &world{
-		seed: seed, rand: r, turns: newTurns(), site: site, disk: spooltest.New(), capacity: -1,
-		files: state.Files{
-			State: filepath.Join(dir, "state.db"), Copy: filepath.Join(dir, "state.copy"), Marker: filepath.Join(dir, "marker.json"),
-		},
-		removed: map[string][]byte{}, counts: map[string]int{}, last: time.Now(),
+		seed: seed, rand: r, turns: newTurns(), disk: spooltest.New(), capacity: -1, dir: dir,
+		lags: chance(seed, 0x1a9), fears: chance(seed, 0xfea5), counts: map[string]int{},
 	}
+	w.shelf = newShelf(w)
 	w.law = newLaw(w)
 	for _, folder := range []string{"spool", "state"} {
 		w.disk.MkdirAll(base + "/" + folder)
@@ -129,29 +99,25 @@ func newWorld(seed uint64, dir string) (*world, error) {
 	w.equip()
 	w.agent = spooltest.NewAgent(w.disk, places.Spool, w.now)
 	w.agent.Stuck = 1 + r.IntN(4)
-	w.home = "example.atlassian.net"
-	if kind.Product == audit.Organization {
-		w.home = site.Options().OrganizationID
-	} else if !strings.HasPrefix(kind.Name, string(kind.Product)) || kind.Name != string(kind.Product) {
-		w.home = "products.example.com" + site.Options().DataCenter.Paths[string(kind.Product)]
-	}
-	w.options = collect.Options{
-		InitialLookback: 5 * 24 * time.Hour, Lookback: 15 * time.Minute, ReconcileWindow: 48 * time.Hour, ReconcileInterval: 6 * time.Hour,
-		PageSize:  pick(r, 1, 2, 5, 20, 20, 1000),
-		BatchSize: pick(r, 1, 8000, 0),
-		Service:   "test", Tags: []string{"env:test"},
-	}
-	w.budget = pick(r, time.Second, 3500*time.Millisecond, 30*time.Second)
-	w.lags = chance(seed, 0x1a9)
 	w.slow = pick(w.lags, 5*time.Millisecond, 40*time.Millisecond, 200*time.Millisecond)
+	w.budget = pick(r, time.Second, 3500*time.Millisecond, 30*time.Second)
 	w.fileSize = pick(r, int64(4_000), 30_000, 250_000)
 	w.spoolSize = pick(r, int64(60_000), 10_000_000, 10_000_000)
 	w.moods = moods{
 		kill: pick(r, 0, 0, 2, 8), power: pick(r, 0, 0, 2, 6), refuse: pick(r, 0, 0, 3, 15), commit: pick(r, 0, 0, 3, 10),
 		answer: pick(r, 0, 30, 100), arrive: pick(r, 0, 5, 30), agent: pick(r, 5, 30, 100), second: pick(r, 0, 2, 10), pause: pick(r, 0, 10),
 	}
-	w.habits()
-	w.history()
+	for n := range uint64(pick(r, 1, 1, 2)) {
+		for len(w.streams) == int(n) { // two products are two
+			s, err := newStream(w, seed+n*1_000_003, filepath.Join(dir, fmt.Sprint("product", n)))
+			if err != nil {
+				return nil, err
+			}
+			if n == 0 || s.owner != w.streams[0].owner {
+				w.streams = append(w.streams, s)
+			}
+		}
+	}
 	return w, nil
 }
 
@@ -164,77 +130,6 @@ func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
 // now is the machine's clock.
 func (w *world) now() time.Time { return time.Now().Add(w.offset) }
-
-// habits are how the site answers. They are honest ones.
-func (w *world) habits() {
-	r := w.rand
-	w.site.Change(func(q *atlassiantest.Quirks) {
-		q.MaxPage = pick(r, 0, 0, 3, 10)
-		q.EchoRequestedLimit = r.IntN(2) == 0
-		// Ties of more than a page that change their places all the time, and have no
-		// id, cannot be counted.
-		q.ShuffleTies = w.options.PageSize == 1000 && q.MaxPage == 0 && r.IntN(2) == 0
-		q.ClockSkew = pick(r, 0, 0, 20*time.Minute, -20*time.Minute)
-		q.Latency = pick(r, 0, 0, 301*time.Millisecond)
-		q.SecondPrecisionBounds = r.IntN(6) == 0
-		q.ExclusiveBounds = r.IntN(8) == 0
-		q.InsertionOrder = r.IntN(12) == 0
-		w.disordered = q.InsertionOrder
-		if w.site.Product == audit.Organization {
-			q.SecondPrecisionBounds, q.ExclusiveBounds, q.InsertionOrder, w.disordered = false, false, false, false
-			q.NextAtEnd = r.IntN(2) == 0
-			q.CursorLife = pick(r, 0, 0, 10*time.Minute)
-			q.CursorStatus = pick(r, 0, 404, 410)
-		}
-	})
-}
-
-// history is what there was before the first run.
-func (w *world) history() {
-	r := w.rand
-	for range r.IntN(60) {
-		w.add(1, time.Duration(r.Int64N(int64(30*time.Hour))))
-	}
-	if r.IntN(3) == 0 {
-		w.add(1+r.IntN(40), time.Duration(r.Int64N(int64(20*time.Hour))))
-	}
-}
-
-// add stores n records of one moment some time ago.
-func (w *world) add(n int, ago time.Duration) {
-	w.last = time.Now().Add(-ago)
-	w.addAt(n, w.last)
-}
-
-func (w *world) addAt(n int, at time.Time) {
-	w.stored(w.site.AddBurst(string(w.site.Product), n, at))
-}
-
-// stored takes note of new records.
-func (w *world) stored(seqs []int) {
-	for _, seq := range seqs {
-		r := w.site.At(string(w.site.Product), seq)
-		at := r.Created
-		if !r.Processed.IsZero() {
-			at = r.Processed
-		}
-		w.records = append(w.records, record{millis: at.UnixMilli()})
-	}
-	w.count("records", len(seqs))
-}
-
-// committed takes note of what a process made durable.
-func (w *world) committed(p *process, c audit.Change) {
-	for i := range w.records[:p.known] {
-		r := &w.records[i]
-		r.due = r.due || c.Position.Covered.Contains(r.millis) && !w.position.Covered.Contains(r.millis)
-	}
-	w.position = c.Position
-	if c.Batch != nil {
-		w.batch = append([]byte(nil), c.Batch.Lines...)
-	}
-	w.count("commits", 1)
-}
 
 // equip gives the disk what a crash does not keep.
 func (w *world) equip() {
@@ -284,7 +179,9 @@ func (w *world) blackout() {
 	w.refusal = nil
 	w.equip()
 	w.agent.Restart()
-	w.law.torn = true
+	w.law.torn, w.law.held = true, false
+	w.crashed = true
+	w.shelf.all()
 	w.note(nil, "the power fails")
 	w.count("power failures", 1)
 }
@@ -298,7 +195,7 @@ func (w *world) note(p *process, what string) {
 		}
 		who = fmt.Sprint("run ", p.id)
 	}
-	what = strings.ReplaceAll(what, filepath.Dir(w.files.State), "")
+	what = strings.ReplaceAll(what, w.dir, "")
 	line := fmt.Sprintf("%s %-7s %s", time.Now().UTC().Format("02 15:04:05.000000"), who, what)
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%x %s", w.digest, line) // a hash does not fail

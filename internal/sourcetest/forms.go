@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 )
 
 // Form is the form of a text, which costs much to find out.
@@ -67,7 +65,7 @@ func compact(v []byte) string {
 }
 
 // keyOf is the key that stands in a line.
-func keyOf(text []byte, keys map[string]atlassiantest.Stored) (string, bool) {
+func keyOf[V any](text []byte, keys map[string]V) (string, bool) {
 	const length = len("jffff-000000")
 	for at := 0; ; at++ {
 		i := bytes.IndexByte(text[at:], '-')

@@ -53,6 +53,23 @@ func (l *Ledger) tell(n *int, format string, args ...any) {
 	}
 }
 
+// NameOfLine is the name (Site.NameOf) of the record that a line holds, empty where
+// it is none that the site has.
+func (s *Site) NameOfLine(n Line) string {
+	find := func() string {
+		if k, ok := keyOf(n.Text, s.keys); ok {
+			return k
+		}
+		return s.twin[n.Form]
+	}
+	name := find()
+	if name == "" {
+		s.Note()
+		name = find()
+	}
+	return name
+}
+
 // Compare compares lines with all records that the site shows from floor on.
 func (s *Site) Compare(all []Line, floor time.Time) *Ledger {
 	return s.CompareWhere(all, func(created time.Time) bool { return !created.Before(floor) })

@@ -19,8 +19,10 @@ type Site struct {
 	// each of the ways in which it ever was.
 	first map[int]string
 	twin  map[string]string
-	// known are the forms of texts.
-	known map[string]string
+	// keys are the keys that there are.
+	keys map[string]bool
+	// known are the forms of texts, raws those of records as the server has them.
+	known, raws map[string]string
 }
 
 // NewSite makes a site without records. dir is a folder for what it writes to
@@ -36,7 +38,9 @@ func NewSite(k Kind, seed uint64, dir string) (*Site, error) {
 		forms:  map[string][]string{},
 		first:  map[int]string{},
 		twin:   map[string]string{},
+		keys:   map[string]bool{},
 		known:  map[string]string{},
+		raws:   map[string]string{},
 	}, nil
 }
 
@@ -66,7 +70,14 @@ func (s *Site) RenameAll(to string) {
 // Note remembers how the records are served now.
 func (s *Site) Note() {
 	s.Each(string(s.Product), func(r atlassiantest.Stored) bool {
-		f := s.Form(s.Raw(r))
+		f, ok := s.raws[string(r.Raw)]
+		if !ok {
+			f = s.Form(s.Raw(r))
+			s.raws[string(r.Raw)] = f
+		}
+		if r.Key != "" {
+			s.keys[r.Key] = true
+		}
 		if r.Key == "" {
 			if s.first[r.Seq] == "" {
 				// One that says what another one says by now is a twin of that one.

@@ -54,7 +54,31 @@ func (w *walk) block(ctx context.Context, q audit.Query) (done bool, err error) 
 	if hidden, err := w.hides(ctx, leaving); err != nil || hidden {
 		return false, err
 	}
+	if skipped, err := w.skips(ctx, leaving); err != nil || skipped {
+		return false, err
+	}
 	return false, w.take(leaving, leaving.oldest, false)
+}
+
+// skips asks, where a span is read again, for what lies between the pivot and the
+// end of the page that left it: a source in the order of insertion may show that
+// behind the page, where neither this walk nor the next would ask for it.
+func (w *walk) skips(ctx context.Context, v view) (bool, error) {
+	from, to := v.oldest+slack, w.pivot-slack
+	if !w.again || from >= to {
+		return false, nil
+	}
+	between, err := w.c.ask(ctx, audit.Query{From: from, To: to, Bounded: true})
+	if err != nil {
+		return false, err
+	}
+	for _, r := range between.records {
+		if r.Dated && r.Millis > v.oldest && r.Millis < w.pivot && !v.holds([]audit.Record{r}) {
+			w.c.distrust()
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // errDisorder stops a reading that relies on order, errCut one whose time is

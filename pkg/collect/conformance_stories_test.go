@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
+	"atlassian_audit_records/pkg/audit"
 )
 
 type story struct {
@@ -131,6 +132,15 @@ var stories = map[string]story{
 		m.site.add(1, 0, 90*time.Hour)
 		m.site.add(1, 0, 2*time.Hour)
 		m.site.burst(4, time.Hour)
+	}},
+	"insertion order, a record a page": {reconcile: true, alone: true, tell: func(_ *testing.T, m *machine) {
+		m.o.PageSize = 1
+		m.site.quirks(func(q *quirks) {
+			q.InsertionOrder = m.site.product != audit.Organization // a log is ordered by its processing
+		})
+		for _, hours := range []time.Duration{5, 8, 20, 7, 6, 30, 3, 2} {
+			m.site.add(1, 0, hours*time.Hour)
+		}
 	}},
 	"a habit appears and goes again": {alone: true, tell: func(t *testing.T, m *machine) {
 		history(m)

@@ -15,8 +15,8 @@ import (
 
 const (
 	replaysVersion = 1
-	// replaysKept is how long it is remembered what was put back: longer than what
-	// was put back can still be found in Delivered.
+	// replaysKept is how long it is remembered at least what was put back. As long as
+	// it, or what was made of it, can be found, it is remembered in any case.
 	replaysKept = 3 * kept
 )
 
@@ -231,7 +231,13 @@ func (t *Tracker) readReplays(path string) (replays, error) {
 	var known []replay
 	for _, x := range out.Parts {
 		if passed(t.now, time.UnixMilli(x.At), replaysKept) {
-			continue
+			there, err := t.anyExists(x.File, x.Into)
+			if err != nil {
+				return out, err
+			}
+			if !there {
+				continue
+			}
 		}
 		if !x.Done {
 			if x.Done, err = t.exists(x.Into); err != nil {
@@ -244,6 +250,16 @@ func (t *Tracker) readReplays(path string) (replays, error) {
 	}
 	out.Parts = known
 	return out, nil
+}
+
+// anyExists reports whether one of the files is in any of the folders.
+func (t *Tracker) anyExists(names ...string) (bool, error) {
+	for _, name := range names {
+		if there, err := t.exists(name); there || err != nil {
+			return there, err
+		}
+	}
+	return false, nil
 }
 
 // writeReplays puts the ledger in the place of the one before, durably.

@@ -125,6 +125,16 @@ func TestReplay(t *testing.T) {
 			t.Errorf("it would put back %+v", r.Parts)
 		}
 	})
+	each(t, "what was put back is remembered as long as it can be found", func(t *testing.T, d *depot) {
+		at := delivering(d, 6)
+		d.replay(at[0].Add(-time.Minute), d.now, false)
+		// The machine was off: nothing was brought away or removed meanwhile.
+		d.now = d.now.Add(10 * 24 * time.Hour)
+		_, r := d.find(at[0].Add(-time.Minute), d.now, false)
+		if put, before := lined(r.Parts), lined(r.Before); put != 0 || before != 6 {
+			t.Errorf("%d lines would be put back, %d were before", put, before)
+		}
+	})
 	each(t, "what is over 17 hours old is put back as late", func(t *testing.T, d *depot) {
 		at := delivering(d, 20)
 		_, r := d.find(at[0].Add(-time.Minute), at[4].Add(-time.Minute), false)
