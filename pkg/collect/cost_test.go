@@ -152,6 +152,12 @@ func TestWhatReadingCosts(t *testing.T) {
 			m.site.add(9, time.Minute, 2*time.Hour)
 			m.site.burst(95, time.Hour)
 		}, idle, few},
+		"three milliseconds of two pages, read again": {func(m *machine) {
+			for _, ago := range []time.Duration{3 * time.Hour, 2 * time.Hour, time.Hour} {
+				m.site.burst(37, ago)
+			}
+			m.site.add(3, time.Minute, 0)
+		}, func(m *machine) { pass(m.o.ReconcileInterval) }},
 		"twins of two pages between others": {func(m *machine) {
 			m.site.add(9, time.Minute, 2*time.Hour)
 			m.site.twins(45, time.Hour)

@@ -128,5 +128,22 @@ func mutate(root, gremlins, pkg string, s settings) (*result, error) {
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("gremlins: %w", err)
 	}
+	if n, err := untried(dir); err != nil || n > 0 {
+		return nil, errors.Join(err, fmt.Errorf("gremlins ended before it had come to %d of the mutants", n))
+	}
 	return readResult(root, pkg, filepath.Join(dir, verdictsFile))
+}
+
+// untried is how many of the mutants that are compiled together have no verdict:
+// gremlins ends without an error where it is interrupted.
+func untried(dir string) (int, error) {
+	dials := map[string]int{}
+	if err := readJSON(filepath.Join(dir, dialsFile), &dials); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, err
+	}
+	known, err := readVerdicts(filepath.Join(dir, verdictsFile))
+	for _, v := range known {
+		delete(dials, dialKey(v.File, v.Line, v.Column, v.To))
+	}
+	return len(dials), err
 }

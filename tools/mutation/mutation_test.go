@@ -88,8 +88,34 @@ func TestBatches(t *testing.T) {
 	if len(got) != 2 || got[0].pattern() != `^TestQuick$/^a_b$|^TestMiddle$` || got[1].pattern() != `^TestSlow$` {
 		t.Errorf("%+v", got)
 	}
-	if got := s.reaching(all, units, "p.go", 10, 1); len(got) != 0 {
+	if err := os.MkdirAll(filepath.Join(s.Root, "p"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.Package = "p"
+	if err := os.WriteFile(filepath.Join(s.Root, "p", "p.go"), []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.reaching(all, units[2:3], "p.go", 10, 1); len(got) != 0 {
 		t.Errorf("nothing reaches that line, but %+v", got)
+	}
+	if got := s.reaching(all, units, "p.go", 3, 18); len(got) != len(units) {
+		t.Errorf("a constant is for all, and not for %+v alone", got)
+	}
+}
+
+// TestUntried: a mutant without a verdict shows that gremlins was interrupted.
+func TestUntried(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeJSON(filepath.Join(dir, dialsFile), map[string]int{dialKey("p.go", 7, 3, "<="): 1, dialKey("p.go", 7, 3, ">="): 2}); err != nil {
+		t.Fatal(err)
+	}
+	for i, to := range []string{"<=", ">="} {
+		if err := appendJSON(filepath.Join(dir, verdictsFile), verdict{File: "p.go", Line: 7, Column: 3, From: "<", To: to, Status: leftOut}); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := untried(dir); err != nil || n != 1-i {
+			t.Errorf("%d are untried (%v)", n, err)
+		}
 	}
 }
 

@@ -38,14 +38,16 @@ func (b block) holds(file string, line, column int) bool {
 }
 
 // reaching are the units that reach a place. One that lies in no block of all,
-// as an expression behind case does, is reached by what reaches its function.
+// as an expression behind case does, is reached by what reaches its function; one
+// outside of functions, as a constant, by all.
 func (s settings) reaching(all []block, units []unit, file string, line, column int) []unit {
 	reach := func(b block) bool { return b.holds(file, line, column) }
 	if !slices.ContainsFunc(all, reach) {
 		path := filepath.Join(s.Root, s.Package, file)
-		from, to := 0, 0
-		if text, err := os.ReadFile(path); err == nil {
-			_, from, to = function(path, text, line)
+		text, err := os.ReadFile(path)
+		name, from, to := function(path, text, line)
+		if err != nil || name == "-" {
+			return slices.Clone(units)
 		}
 		reach = func(b block) bool { return b.File == file && from <= b.Line && b.EndLine <= to }
 	}
