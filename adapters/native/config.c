@@ -162,7 +162,7 @@ bool config_value(const char *config, const char *key, struct text *out)
 	const char *at = find(config, key);
 	struct text value = {0};
 	bool found = at != NULL && scalar(at, false, &value) != NULL && value.length > 0 && !value.lost &&
-		     !(*at == '~' || (*at != '"' && *at != '\'' && same_word(value.bytes, "null")));
+		     !(*at != '"' && *at != '\'' && (same_word(value.bytes, "~") || same_word(value.bytes, "null")));
 	if (found)
 		text_puts(out, value.bytes);
 	text_free(&value);

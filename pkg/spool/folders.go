@@ -131,7 +131,7 @@ func (f Folders) takenOut(fsys FS) ([]entry, error) {
 		before, stamp, found := strings.Cut(name, taken)
 		at, err := time.Parse(stampLayout, stamp)
 		e.name, e.taken = before, at
-		return found && err == nil && isName(before)
+		return found && err == nil && !at.IsZero() && isName(before)
 	})
 }
 

@@ -20,7 +20,7 @@ func FuzzNames(f *testing.F) {
 		"20261123T100000.000Z-0000000000000001.givenup-5.jsonl",
 		"20261123T100000.000Z-0000000000000001.givenup-5.upto-12.jsonl",
 		"20261123T100000.000Z-0000000000000001.upto-99999999999999999999.jsonl",
-		".upto--1.jsonl", ".jsonl", "x.givenup-.jsonl", ".taken-",
+		".upto--1.jsonl", ".jsonl", "x.givenup-.jsonl", ".taken-", "0.jsonl.taken-00010101T000000,000Z",
 	} {
 		f.Add(name, uint16(20))
 	}
