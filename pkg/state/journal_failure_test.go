@@ -112,6 +112,17 @@ func TestWhatIsNotSharedIsNotPublished(t *testing.T) {
 	}
 }
 
+// TestABatchWithoutLinesBelongsToTheEntryBeforeIt: nothing has to be delivered for it.
+func TestABatchWithoutLinesBelongsToTheEntryBeforeIt(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, newFiles(t))
+	must(t, s.Share("first", nil))
+	mustCommit(t, s, audit.Change{Emitted: seenAt(3), Batch: &audit.Batch{}})
+	if got := journalOf(t, s); len(got) != 1 || got[0].Ends != nil || len(got[0].Emitted) != 1 {
+		t.Errorf("the journal has %+v", got)
+	}
+}
+
 // TestTheJournalIsReadAsFarAsIsAsked: who has enough is shown no more.
 func TestTheJournalIsReadAsFarAsIsAsked(t *testing.T) {
 	t.Parallel()
