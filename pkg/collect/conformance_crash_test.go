@@ -24,9 +24,10 @@ var partly = &spooltest.PartialError{Bytes: 1300, Err: syscall.EIO}
 func TestKilledBetweenAnyTwoOperations(t *testing.T) {
 	t.Parallel()
 	ways := map[string]func(*spooltest.MemFS) *spooltest.MemFS{
-		"killed":          func(d *spooltest.MemFS) *spooltest.MemFS { return d.Clone() },
-		"the power went":  func(d *spooltest.MemFS) *spooltest.MemFS { return d.Crash(1) },
-		"the power went2": func(d *spooltest.MemFS) *spooltest.MemFS { return d.Crash(2) },
+		"killed":               func(d *spooltest.MemFS) *spooltest.MemFS { return d.Clone() },
+		"killed, lines beside": func(d *spooltest.MemFS) *spooltest.MemFS { return d.Clone() },
+		"the power went":       func(d *spooltest.MemFS) *spooltest.MemFS { return d.Crash(1) },
+		"the power went2":      func(d *spooltest.MemFS) *spooltest.MemFS { return d.Crash(2) },
 	}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
@@ -36,6 +37,9 @@ func TestKilledBetweenAnyTwoOperations(t *testing.T) {
 				m.o.PageSize = 10
 				if m.o.BatchSize > 1 {
 					m.o.BatchSize = 12_000 // two pages or three
+				}
+				if name == "killed, lines beside" {
+					m.large = 1
 				}
 				m.site.add(22, 7*time.Minute, 20*time.Minute)
 				m.site.burst(13, 15*time.Minute)

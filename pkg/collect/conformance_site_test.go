@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,6 +86,9 @@ type machine struct {
 	budget time.Duration
 	disk   *spooltest.MemFS
 	files  state.Files
+	// large is from how many bytes on a batch stands beside the state; 0 for the
+	// usual.
+	large int
 	// between is called between any two operations of a run on state and spool,
 	// with the name of the one before.
 	between func(operation string)
@@ -161,7 +165,7 @@ func (m *machine) run() (outcome, error) {
 func (m *machine) process(work func(context.Context, *collect.Collector, *outcome) error) (out outcome, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), m.budget+time.Minute)
 	defer cancel()
-	store, notice, err := state.Open(m.files, state.Options{Now: time.Now})
+	store, notice, err := state.Open(m.files, state.Options{Now: time.Now, Large: m.large})
 	if err != nil {
 		return out, err
 	}
@@ -236,34 +240,35 @@ func (m *machine) reconcile() error {
 
 // moment is what is left of a machine that is killed between two operations.
 type moment struct {
-	after      string
-	db, marker []byte
-	disk       *spooltest.MemFS
+	after string
+	// files are the state's, by their paths.
+	files map[string][]byte
+	disk  *spooltest.MemFS
 }
 
 // watch remembers the machine between any two operations.
 func (m *machine) watch(moments *[]moment) {
-	read := func(file string) []byte {
-		b, err := os.ReadFile(file)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			panic(err)
-		}
-		return b
-	}
 	m.between = func(after string) {
-		*moments = append(*moments, moment{after, read(m.files.State), read(m.files.Marker), m.disk.Clone()})
+		at := moment{after, map[string][]byte{}, m.disk.Clone()}
+		for _, file := range []string{m.files.State, m.files.State + ".lines0", m.files.State + ".lines1", m.files.Marker} {
+			b, err := os.ReadFile(file)
+			if err == nil {
+				at.files[file] = b
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				panic(err)
+			}
+		}
+		*moments = append(*moments, at)
 	}
 }
 
 // restart is the machine as it comes back after it was killed at that moment,
 // with what is left of its disk.
 func (m *machine) restart(at moment, disk *spooltest.MemFS, dir string) (*machine, error) {
-	back := &machine{site: m.site, o: m.o, budget: m.budget, disk: disk}
+	back := &machine{site: m.site, o: m.o, budget: m.budget, disk: disk, large: m.large}
 	back.live(dir)
-	for file, b := range map[string][]byte{back.files.State: at.db, back.files.Marker: at.marker} {
-		if b == nil {
-			continue
-		}
+	for file, b := range at.files {
+		file = strings.Replace(file, filepath.Dir(m.files.State), filepath.Dir(back.files.State), 1)
 		if err := os.WriteFile(file, b, 0o600); err != nil {
 			return nil, err
 		}

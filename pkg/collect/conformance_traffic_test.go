@@ -24,6 +24,7 @@ type plan struct {
 	skew     time.Duration
 	latency  time.Duration
 	batch    int
+	large    int
 	budget   time.Duration
 	history  int
 	steps    []step
@@ -54,6 +55,7 @@ func drawPlan(t *rapid.T) plan {
 		skew:     rapid.SampledFrom([]time.Duration{0, 20 * time.Minute, -20 * time.Minute}).Draw(t, "skew"),
 		budget:   rapid.SampledFrom([]time.Duration{time.Second, 3500 * time.Millisecond, 30 * time.Second}).Draw(t, "budget"),
 		latency:  rapid.SampledFrom([]time.Duration{0, 300 * time.Millisecond}).Draw(t, "latency"),
+		large:    rapid.SampledFrom([]int{0, 1, 4000}).Draw(t, "large"),
 		batch:    rapid.SampledFrom([]int{1, 8000, 0}).Draw(t, "batch"),
 		history:  rapid.IntRange(0, 60).Draw(t, "history"),
 	}
@@ -104,7 +106,7 @@ func (p plan) live() error {
 	}
 	k := kinds[p.kind]
 	m := newMachine(newSite(k, p.seed), place())
-	m.budget, m.o.PageSize, m.o.BatchSize = p.budget, p.pageSize, p.batch
+	m.budget, m.o.PageSize, m.o.BatchSize, m.large = p.budget, p.pageSize, p.batch, p.large
 	m.site.quirks(func(q *quirks) {
 		*q = quirks{MaxPage: p.clamp, EchoRequestedLimit: true, ShuffleTies: p.shuffle, ClockSkew: p.skew, Latency: p.latency}
 	})

@@ -421,14 +421,14 @@ func TestAWaitBindsBoth(t *testing.T) {
 func TestTheSecondOfTheFloorIsReadOnce(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, m *machine) {
-		// What is forgotten is forgotten by spans of 2^14 ms: the floor lies 50 ms
+		// What is forgotten is forgotten by spans of 2^17 ms: the floor lies 50 ms
 		// below the beginning of one, within the same second.
 		first := time.Now().Add(interval).UnixMilli()
-		span := (first - time.Hour.Milliseconds()) >> 14
-		for span<<14%1000 < 100 || span<<14%1000 > 900 {
+		span := (first - time.Hour.Milliseconds()) >> 17
+		for span<<17%1000 < 100 || span<<17%1000 > 900 {
 			span--
 		}
-		floor := span<<14 - 50
+		floor := span<<17 - 50
 		m.o.InitialLookback, m.o.ReconcileWindow = time.Duration(first-floor)*time.Millisecond, time.Minute
 		for _, ms := range []int64{-90_000, -3, -2, -1, 0, 20, 49, 50, 60, 61, 500_000} {
 			m.site.AddBurst(string(m.site.product), 1, time.UnixMilli(floor+ms))

@@ -143,8 +143,8 @@ func change(n int) audit.Change {
 		},
 	}
 	for i := range int64(40) {
-		c.Emitted = append(c.Emitted, audit.Seen{Millis: base + i*20_000, Coarse: theCoarse, Fine: uint64(i), HasID: false})
-		c.Emitted = append(c.Emitted, audit.Seen{Millis: base + i*20_000, Coarse: uint64(n)*100 + uint64(i), HasID: true})
+		c.Emitted = append(c.Emitted, audit.Seen{Millis: base + i*90_000, Coarse: theCoarse, Fine: uint64(i), HasID: false})
+		c.Emitted = append(c.Emitted, audit.Seen{Millis: base + i*90_000, Coarse: uint64(n)*100 + uint64(i), HasID: true})
 	}
 	return c
 }

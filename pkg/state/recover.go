@@ -27,6 +27,9 @@ type Options struct {
 	Lock time.Duration
 	// Now is the wall clock, for the names of files set aside.
 	Now func() time.Time
+	// Large is from how many bytes of lines on a batch is written beside the state
+	// instead of into it; 0 means 2 MiB.
+	Large int
 }
 
 // defaultLock is how long Open waits for another process.
@@ -54,6 +57,12 @@ func Open(f Files, o Options) (s *Store, notice string, err error) {
 		return nil, "", fmt.Errorf("lock the state %s: %w", f.State, err)
 	}
 	s, err = openWhole(f.State, false, o.Lock)
+	if err == nil {
+		// What stands beside the file is a part of the state, and not of its copies.
+		if _, _, err = s.Batch(); err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}
 	if errors.Is(err, errMissing) || errors.Is(err, ErrDamaged) {
 		s, notice, err = restore(f, o, err)
 	}
@@ -66,6 +75,9 @@ func Open(f Files, o Options) (s *Store, notice string, err error) {
 		return nil, "", errors.Join(err, lock.Close())
 	}
 	s.lock = lock
+	if o.Large > 0 {
+		s.large = o.Large
+	}
 	return s, notice, nil
 }
 

@@ -48,22 +48,47 @@ func unpack(v []byte) ([]byte, error) {
 	return lines, nil
 }
 
-// batch answers the last batch.
-func batch(meta *bolt.Bucket) (b audit.Batch, err error) {
-	if err := getJSON(meta, keyPlace, &b.Place); err != nil {
-		return b, err
+// place is where a batch goes, and Beside where its lines stand if that is not in
+// the state's own file.
+type place struct {
+	audit.Place
+	Beside *beside `json:"lines,omitempty"`
+}
+
+// batch answers the last batch, without its lines where they stand beside.
+func batch(meta *bolt.Bucket) (b audit.Batch, aside *beside, err error) {
+	var at place
+	if err := getJSON(meta, keyPlace, &at); err != nil {
+		return b, nil, err
 	}
 	v, err := get(meta, keyLines)
 	if err != nil {
-		return b, err
+		return b, nil, err
 	}
-	b.Lines, err = unpack(v)
-	return b, err
+	lines, err := unpack(v)
+	return audit.Batch{Place: at.Place, Lines: lines}, at.Beside, err
 }
 
-// putBatch writes a batch. buf is the memory for its lines, which bbolt shares until
-// the transaction ends; the answer is that of the next one.
-func putBatch(meta *bolt.Bucket, b audit.Batch, buf []byte) ([]byte, error) {
-	packed := pack(buf, keyLines, b.Lines)
-	return packed, errors.Join(putJSON(meta, keyPlace, b.Place), meta.Put(keyLines, packed))
+// putBatch writes a batch.
+func (s *Store) putBatch(meta *bolt.Bucket, b audit.Batch) error {
+	at := place{Place: b.Place}
+	lines := b.Lines
+	if len(lines) >= s.large {
+		var was place
+		if err := getJSON(meta, keyPlace, &was); err != nil {
+			return s.damage("batch", err)
+		}
+		var err error
+		if at.Beside, err = s.besides.write(s.path, was.Beside, lines); err != nil {
+			return err
+		}
+		lines = nil
+	}
+	s.packed = pack(s.packed, keyLines, lines) // which bbolt shares until the transaction ends
+	return errors.Join(putJSON(meta, keyPlace, at), meta.Put(keyLines, s.packed))
+}
+
+// putNoBatch writes that there is none.
+func putNoBatch(meta *bolt.Bucket) error {
+	return errors.Join(putJSON(meta, keyPlace, place{}), meta.Put(keyLines, pack(nil, keyLines, nil)))
 }

@@ -13,19 +13,24 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Seen records are kept in chunks of about 16 seconds. A chunk's key is its
+// Seen records are kept in chunks of about two minutes. A chunk's key is its
 // number, big-endian with the sign bit flipped so that keys sort by time; its
 // value is a sealed list of entries in ascending order of time:
 //
-//	2 bytes   offset in the chunk in ms (14 bits), bit 15 set where the source gave an id; bit 14 is 0
-//	8 bytes   coarse hash, or the id
-//	8 bytes   fine hash; absent where the source gave an id
+//	1-3 bytes  twice the milliseconds since the entry before, or since the chunk began,
+//	           as an unsigned varint; and 1 more where the source gave an id
+//	8 bytes    coarse hash, or the id
+//	8 bytes    fine hash; absent where the source gave an id
+//
+// Shorter chunks would be more to look up and to write for each page, longer ones
+// more to write again for each burst.
 const (
-	chunkBits  = 14
+	chunkBits  = 17
 	chunkMask  = 1<<chunkBits - 1
-	hasIDFlag  = 1 << 15
-	shortEntry = 2 + 8
-	longEntry  = 2 + 8 + 8
+	hasIDFlag  = 1
+	maxHead    = 3 // the varint of 2*chunkMask+1
+	shortEntry = 1 + 8
+	longEntry  = maxHead + 8 + 8
 )
 
 func chunkOf(ms int64) int64 { return ms >> chunkBits }
@@ -56,29 +61,28 @@ func walkChunk(chunk int64, v []byte, each func(audit.Seen)) error {
 	if err != nil {
 		return err
 	}
-	last := uint16(0)
+	offset := uint64(0)
 	for len(b) > 0 {
-		if len(b) < shortEntry {
+		head, n := binary.Uvarint(b)
+		if n == 0 || n > 0 && len(b) < n+8 {
 			return errCut
 		}
-		head := binary.BigEndian.Uint16(b)
-		offset := head & chunkMask
-		if head&^(chunkMask|hasIDFlag) != 0 || offset < last {
-			return errors.New("an entry is out of order")
+		offset += head / 2
+		if n < 0 || n > maxHead || n > 1 && b[n-1] == 0 || offset > chunkMask {
+			return errors.New("an entry is out of its chunk")
 		}
-		last = offset
 		e := audit.Seen{
 			Millis: chunk<<chunkBits | int64(offset),
-			Coarse: binary.BigEndian.Uint64(b[2:]),
+			Coarse: binary.BigEndian.Uint64(b[n:]),
 			HasID:  head&hasIDFlag != 0,
 		}
-		b = b[shortEntry:]
+		b = b[n+8:]
 		if !e.HasID {
-			if len(b) < longEntry-shortEntry {
+			if len(b) < 8 {
 				return errCut
 			}
 			e.Fine = binary.BigEndian.Uint64(b)
-			b = b[longEntry-shortEntry:]
+			b = b[8:]
 		}
 		each(e)
 	}
@@ -97,12 +101,15 @@ func encodeChunk(chunk int64, seen []audit.Seen) []byte {
 func appendChunk(room, key []byte, seen []audit.Seen) (value, rest []byte) {
 	start := len(room)
 	b := append(room, make([]byte, sealLen)...)
+	last := int64(0)
 	for _, e := range seen {
-		head := uint16(e.Millis & chunkMask)
+		offset := e.Millis & chunkMask
+		head := uint64(offset-last) * 2
 		if e.HasID {
 			head |= hasIDFlag
 		}
-		b = binary.BigEndian.AppendUint16(b, head)
+		last = offset
+		b = binary.AppendUvarint(b, head)
 		b = binary.BigEndian.AppendUint64(b, e.Coarse)
 		if !e.HasID {
 			b = binary.BigEndian.AppendUint64(b, e.Fine)

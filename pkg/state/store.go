@@ -31,7 +31,7 @@ var (
 )
 
 // format is the version of everything in the file; see docs/formats.md.
-const format = 1
+const format = 2
 
 // All keys are there from the first moment on, so that a missing one is damage
 // and never a beginning.
@@ -52,8 +52,11 @@ type Store struct {
 	db   *bolt.DB
 	file *os.File // db's file
 	lock *os.File // nil for a copy
-	// packed is the memory in which Commit packs a batch.
-	packed []byte
+	// packed is the memory in which Commit packs a batch. One of large bytes or more
+	// is written beside the file.
+	packed  []byte
+	large   int
+	besides besides
 	// failed is why the store can no longer be used, and faulted tells that
 	// bbolt may hold its locks for ever.
 	mu      sync.Mutex
@@ -93,7 +96,7 @@ func openWhole(path string, readOnly bool, lock time.Duration) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the state %s: %w", path, err)
 	}
-	s := &Store{path: path, db: db, file: file}
+	s := &Store{path: path, db: db, file: file, large: largeBatch}
 	if err := s.check(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -155,8 +158,7 @@ func create(path string, p audit.Position) error {
 
 // begin writes a position that no batch belongs to.
 func begin(meta *bolt.Bucket, p audit.Position) error {
-	_, err := putBatch(meta, audit.Batch{}, nil)
-	return errors.Join(putJSON(meta, keyPosition, p), err)
+	return errors.Join(putJSON(meta, keyPosition, p), putNoBatch(meta))
 }
 
 // check reads everything once. What fails it is not used.
@@ -172,13 +174,15 @@ func (s *Store) check() error {
 			return s.damage("format", err)
 		case len(v) != 1 || v[0] == 0:
 			return s.damage("format", errCut)
+		case v[0] < format:
+			return s.damage("format", errors.New("it is that of a version before the first release"))
 		case v[0] > format:
 			return fmt.Errorf("%s cannot be used: %w", s.path, ErrNewer)
 		}
 		if _, err := position(meta); err != nil {
 			return s.damage("position", err)
 		}
-		if _, err := batch(meta); err != nil {
+		if _, _, err := batch(meta); err != nil {
 			return s.damage("batch", err)
 		}
 		want, err := chunks(meta)
@@ -221,6 +225,7 @@ func (s *Store) Close() error {
 	} else {
 		err = db.Close()
 	}
+	err = errors.Join(err, s.besides.close())
 	if s.lock != nil {
 		err = errors.Join(err, s.lock.Close())
 	}
@@ -244,12 +249,20 @@ func (s *Store) Position() (p audit.Position, err error) {
 // Batch is the last batch committed; ok is false before the first. Whether its
 // lines reached the disk is for the spool to say.
 func (s *Store) Batch() (b audit.Batch, ok bool, err error) {
+	var aside *beside
 	err = s.view(func(tx *bolt.Tx) error {
-		if b, err = batch(tx.Bucket(bucketMeta)); err != nil {
+		if b, aside, err = batch(tx.Bucket(bucketMeta)); err != nil {
 			return s.damage("batch", err)
 		}
 		return nil
 	})
+	if err == nil && aside != nil {
+		if b.Lines, err = aside.read(s.path); lostBeside(err) {
+			err = s.damage("batch", err)
+		} else if err != nil {
+			err = fmt.Errorf("read the last batch of the state %s: %w", s.path, err)
+		}
+	}
 	return b, err == nil && b.Place.File != "", err
 }
 
@@ -339,7 +352,7 @@ func (s *Store) Commit(c audit.Change) error {
 			dropped += n
 		}
 		if c.Batch != nil {
-			if s.packed, err = putBatch(meta, *c.Batch, s.packed); err != nil {
+			if err := s.putBatch(meta, *c.Batch); err != nil {
 				return err
 			}
 		}

@@ -205,7 +205,7 @@ func TestANewerFormatIsRefused(t *testing.T) {
 		}},
 		{"the state is damaged and the copy is newer", func(t *testing.T, f Files) {
 			write(t, f.State, nil)
-			setMeta(t, f.Copy, keyFormat, []byte{2})
+			setMeta(t, f.Copy, keyFormat, []byte{format + 1})
 		}},
 		{"state and copy are missing and the marker is newer", func(t *testing.T, f Files) {
 			remove(t, f.State)
