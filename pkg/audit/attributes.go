@@ -15,14 +15,11 @@ const (
 	maxSlug = 128
 )
 
-// appendAttributes appends usr, network and evt, each followed by a comma,
-// to an object that is open; what nothing is known of is left out.
-//
-// usr.id, usr.name and usr.email are as Atlassian gives them; network.client.ip
-// is the first public address, in its canonical form; evt.name and
-// evt.category are slugs, evt.outcome is failure where the name says so and
-// else success: what is in an audit log has happened.
-func appendAttributes(dst []byte, t *tokens) []byte {
+// Attributes are appended to an object that is open, each followed by a comma; what
+// nothing is known of is left out.
+
+// appendUser appends usr: id, name and email as Atlassian gives them.
+func appendUser(dst []byte, t *tokens) []byte {
 	if t.id != nil || t.name != nil || t.email != nil {
 		dst = append(dst, `"usr":{`...)
 		dst = appendAttribute(dst, `"id":`, t.id)
@@ -30,7 +27,12 @@ func appendAttributes(dst []byte, t *tokens) []byte {
 		dst = appendAttribute(dst, `"email":`, t.email)
 		dst = append(dst[:len(dst)-1], `},`...)
 	}
-	dst = appendAddress(dst, t)
+	return dst
+}
+
+// appendEvent appends evt: name and category are slugs, outcome is failure where the
+// name says so and else success: what is in an audit log has happened.
+func appendEvent(dst []byte, t *tokens) []byte {
 	if t.action == nil && t.category == nil {
 		return dst
 	}

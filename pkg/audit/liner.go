@@ -15,7 +15,19 @@ type Liner struct {
 	labels, home []byte
 	// id is where a record_id is put together.
 	id []byte
+	// events are the attributes evt of what was done, as far as they were put together:
+	// there are many records and few kinds of them.
+	events map[event]string
 }
+
+// event is what an attribute evt is made of, as JSON values.
+type event struct{ action, category string }
+
+const (
+	// maxEvents is how many a Liner keeps, maxEvent how long the values may be.
+	maxEvents = 500
+	maxEvent  = 200
+)
 
 // NewLiner puts together what the lines share.
 func NewLiner(o LineOptions) *Liner {
@@ -23,7 +35,7 @@ func NewLiner(o LineOptions) *Liner {
 	if service == "" {
 		service = o.Stream.Product.Service()
 	}
-	l := &Liner{o: o, scope: o.Stream.Scope()}
+	l := &Liner{o: o, scope: o.Stream.Scope(), events: map[event]string{}}
 	b := append(l.labels, `"ddsource":"`...)
 	b = appendEscaped(b, o.Stream.Product.LogSource())
 	b = append(b, `","service":"`...)
@@ -131,7 +143,8 @@ func (l *Liner) appendOurs(dst []byte, r Record, facts *tokens, recordID []byte,
 		dst = append(dst, ',')
 	}
 	dst = append(dst, l.labels...)
-	dst = appendAttributes(dst, facts)
+	dst = appendAddress(appendUser(dst, facts), facts)
+	dst = l.appendEvent(dst, facts)
 	dst = append(dst, l.home...)
 	dst = appendEscaped(dst, recordID)
 	dst = append(dst, '"')
@@ -142,6 +155,19 @@ func (l *Liner) appendOurs(dst []byte, r Record, facts *tokens, recordID []byte,
 	}
 	if late {
 		dst = append(dst, `,"late":true`...)
+	}
+	return dst
+}
+
+// appendEvent is appendEvent, put together once for each kind.
+func (l *Liner) appendEvent(dst []byte, t *tokens) []byte {
+	if e, ok := l.events[event{string(t.action), string(t.category)}]; ok {
+		return append(dst, e...)
+	}
+	start := len(dst)
+	dst = appendEvent(dst, t)
+	if len(t.action)+len(t.category) <= maxEvent && len(l.events) < maxEvents {
+		l.events[event{string(t.action), string(t.category)}] = string(dst[start:])
 	}
 	return dst
 }
@@ -165,14 +191,16 @@ func appendMoment(dst []byte, ms int64) []byte {
 	return append(dst, 'Z')
 }
 
-// appendDigits appends the last n decimal digits of v.
+// appendDigits appends the last n decimal digits of v, 2 to 4.
 func appendDigits(dst []byte, v, n int) []byte {
-	var digits [4]byte
-	for i := n - 1; i >= 0; i-- {
-		digits[i] = byte('0' + v%10)
-		v /= 10
+	switch n {
+	case 2:
+		return append(dst, byte('0'+v/10%10), byte('0'+v%10))
+	case 3:
+		return append(dst, byte('0'+v/100%10), byte('0'+v/10%10), byte('0'+v%10))
+	default:
+		return append(dst, byte('0'+v/1000%10), byte('0'+v/100%10), byte('0'+v/10%10), byte('0'+v%10))
 	}
-	return append(dst, digits[:n]...)
 }
 
 // Reserved reports whether a field of the record must not stand at the top level

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"atlassian_audit_records/pkg/audit"
@@ -217,6 +218,7 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 	emitted := make([]audit.Seen, 0, len(out)+len(goneOnes))
 	now := c.o.Now().UnixMilli()
 	liner := audit.NewLiner(audit.LineOptions{Stream: c.o.Stream, Service: c.o.Service, Tags: c.o.Tags, NowMillis: now, Names: c.o.Names, Redact: c.o.Redact})
+	b.lines = slices.Grow(b.lines, c.roomFor(out, len(b.lines)))
 	for _, f := range out {
 		emitted = append(emitted, f.record.Seen())
 		if also, ok := f.record.Alias(); ok {
@@ -248,6 +250,20 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 		return c.launch()
 	}
 	return nil
+}
+
+// roomFor is about how many bytes the lines of a page take; where gathered bytes came
+// before it in the batch, those of the rest of a batch, since more will follow.
+func (c *Collector) roomFor(out []fresh, gathered int) int {
+	const perLine = 800 // what we add to a record, about
+	n := 0
+	for _, f := range out {
+		n += len(f.record.Raw) + perLine
+	}
+	if gathered > 0 {
+		n += max(0, c.o.BatchSize-gathered)
+	}
+	return n
 }
 
 // together joins an error with that of what was done after it, once.

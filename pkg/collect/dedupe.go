@@ -36,17 +36,21 @@ func gone(s audit.Seen) audit.Seen {
 
 // recall asks the state for what was emitted at the records' milliseconds, of
 // which there may be several for a record.
-func (c *Collector) recall(millis []int64) (memory, error) {
-	room := len(millis)
+func (c *Collector) recall(millis []int64) ([]audit.Seen, error) {
 	slices.Sort(millis)
 	millis = slices.Compact(millis)
 	if err := c.settle(millis); err != nil {
-		return memory{}, err
+		return nil, err
 	}
 	seen, err := c.state.SeenAt(millis)
 	if err != nil {
-		return memory{}, fmt.Errorf("look up the records seen: %w", err)
+		return nil, fmt.Errorf("look up the records seen: %w", err)
 	}
+	return seen, nil
+}
+
+// remembered is what was seen, with room for more groups.
+func remembered(seen []audit.Seen, room int) memory {
 	m := memory{emitted: make(map[group]int, max(room, len(seen))), fine: make(map[audit.Seen]int, len(seen)), ever: make(map[audit.Seen]int, len(seen))}
 	for _, s := range seen {
 		m.emitted[groupOf(s)]++
@@ -59,7 +63,18 @@ func (c *Collector) recall(millis []int64) (memory, error) {
 			m.fine[was]--
 		}
 	}
-	return m, nil
+	return m
+}
+
+// apart reports whether no two of the records are of one millisecond. It may say no
+// where they are not in the order of their times.
+func apart(records []audit.Record) bool {
+	for i, r := range records {
+		if _, ok := r.Alias(); ok || i > 0 && r.At() >= records[i-1].At() {
+			return false
+		}
+	}
+	return true
 }
 
 // fresh is a record to be emitted, and its number among its twins.
@@ -128,10 +143,19 @@ func (c *Collector) sift(records []audit.Record) (out []fresh, goneOnes []audit.
 		}
 	}
 	millis = append(millis, audit.UndatedMillis)
-	m, err := c.recall(millis)
+	seen, err := c.recall(millis)
 	if err != nil {
 		return nil, nil, err
 	}
+	out = make([]fresh, 0, len(records))
+	if len(seen) == 0 && apart(records) {
+		// The most of a history: none of them was seen, and none has twins.
+		for _, r := range slices.Backward(records) {
+			out = append(out, fresh{record: r, occurrence: 1})
+		}
+		return out, nil, nil
+	}
+	m := remembered(seen, len(millis))
 	var want tally
 	counts := tally{}
 	for _, r := range records {
@@ -142,7 +166,6 @@ func (c *Collector) sift(records []audit.Record) (out []fresh, goneOnes []audit.
 	if len(counts) > 0 {
 		want, goneOnes = m.plan(counts)
 	}
-	out = make([]fresh, 0, len(records))
 	for i := len(records) - 1; i >= 0; i-- {
 		if f, ok := m.take(records[i], want); ok {
 			out = append(out, f)

@@ -145,10 +145,11 @@ func (g *gathering) agreed() (tally, bool) {
 
 // handOut emits what the count says is new, reading until all of it was found.
 func (g *gathering) handOut(ctx context.Context, q audit.Query, agreed tally) error {
-	m, err := g.c.recall(millisOf(agreed))
+	seen, err := g.c.recall(millisOf(agreed))
 	if err != nil {
 		return err
 	}
+	m := remembered(seen, len(agreed))
 	want, goneOnes := m.plan(agreed)
 	left := 0
 	for _, n := range want {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 )
@@ -89,14 +90,14 @@ type besides [2]*os.File
 
 // write makes the lines durable in the file that was does not name.
 func (bs *besides) write(state string, was *beside, lines []byte) (*beside, error) {
-	out := &beside{Length: int64(len(lines)), Sum: besideSum(lines)}
+	out := &beside{Length: int64(len(lines))}
 	if was != nil && was.File == 0 {
 		out.File = 1
 	}
 	path := besidePath(state, out.File)
 	f, err := bs.open(path, out.File)
 	if err == nil {
-		err = writeBeside(f, lines, out.Sum)
+		out.Sum, err = writeBeside(f, lines)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("write %d bytes of lines to %s: %w", len(lines), path, err)
@@ -124,16 +125,20 @@ func (bs *besides) open(path string, n int) (*os.File, error) {
 	return f, nil
 }
 
-func writeBeside(f *os.File, lines []byte, sum uint32) error {
-	if _, err := f.WriteAt(appendBesideHead(nil, lines, sum), 0); err != nil {
-		return err
-	}
+// writeBeside writes and syncs, and answers the checksum.
+func writeBeside(f *os.File, lines []byte) (sum uint32, err error) {
+	sum = besideSum(nil)
 	for at := 0; at < len(lines); at += besideChunk {
-		if _, err := f.WriteAt(lines[at:min(at+besideChunk, len(lines))], int64(besideHead+at)); err != nil {
-			return err
+		some := lines[at:min(at+besideChunk, len(lines))]
+		sum = crc32.Update(sum, castagnoli, some)
+		if _, err := f.WriteAt(some, int64(besideHead+at)); err != nil {
+			return 0, err
 		}
 	}
-	return syncData(f)
+	if _, err := f.WriteAt(appendBesideHead(nil, lines, sum), 0); err != nil {
+		return 0, err
+	}
+	return sum, syncData(f)
 }
 
 func (bs *besides) close() error {

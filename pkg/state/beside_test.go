@@ -113,10 +113,12 @@ func TestACrashBeforeTheCommit(t *testing.T) {
 func TestLinesBesideThatAreLost(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(path string, b []byte) error{
-		"gone":             func(path string, _ []byte) error { return os.Remove(path) },
-		"cut":              func(path string, b []byte) error { return os.WriteFile(path, b[:len(b)-1], 0o600) },
-		"without bytes":    func(path string, _ []byte) error { return os.WriteFile(path, nil, 0o600) },
-		"of another":       func(path string, b []byte) error { return os.WriteFile(path, bytes.ReplaceAll(b, []byte("1"), []byte("2")), 0o600) },
+		"gone":          func(path string, _ []byte) error { return os.Remove(path) },
+		"cut":           func(path string, b []byte) error { return os.WriteFile(path, b[:len(b)-1], 0o600) },
+		"without bytes": func(path string, _ []byte) error { return os.WriteFile(path, nil, 0o600) },
+		"of another": func(path string, b []byte) error {
+			return os.WriteFile(path, bytes.ReplaceAll(b, []byte("1"), []byte("2")), 0o600)
+		},
 		"with a wrong bit": func(path string, b []byte) error { b[len(b)/2] ^= 4; return os.WriteFile(path, b, 0o600) },
 		"with a wrong head": func(path string, b []byte) error {
 			b[3] ^= 4
