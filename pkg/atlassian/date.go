@@ -1,9 +1,6 @@
 package atlassian
 
-import (
-	"strconv"
-	"time"
-)
+import "strconv"
 
 // The milliseconds of the years 1 and 9999: no date outside them is believed.
 const (
@@ -94,13 +91,32 @@ func parseISO(t []byte) (ms int64, ok bool) {
 		day > daysIn(year, month) || hour > 23 || minute > 59 || second > 60 {
 		return 0, false
 	}
-	at := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
-	ms = at.UnixMilli() + int64(milli) - int64(offset)*60_000
+	seconds := (daysBefore(year, month)+int64(day-1))*86_400 + int64(hour*3600+minute*60+second)
+	ms = seconds*1000 + int64(milli) - int64(offset)*60_000
 	return ms, minMillis <= ms && ms <= maxMillis
 }
 
 func daysIn(year, month int) int {
-	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	switch {
+	case month == 2 && year%4 == 0 && (year%100 != 0 || year%400 == 0):
+		return 29
+	case month == 2:
+		return 28
+	case month == 4 || month == 6 || month == 9 || month == 11:
+		return 30
+	}
+	return 31
+}
+
+// daysBefore is how many days lie between the epoch and the first of a month, in
+// the proleptic Gregorian calendar. Its year begins with March, so that the day that
+// is there in some years only is the last.
+func daysBefore(year, month int) int64 {
+	y, m := int64(year), int64(month)-3
+	if m < 0 {
+		y, m = y-1, m+12
+	}
+	return 365*y + y/4 - y/100 + y/400 + (153*m+2)/5 - 719_468
 }
 
 type dateParser struct {

@@ -86,3 +86,19 @@ func FuzzParseDate(f *testing.F) {
 		}
 	})
 }
+
+// TestDaysAreThoseOfTheCalendar of package time, in every month that is believed.
+func TestDaysAreThoseOfTheCalendar(t *testing.T) {
+	t.Parallel()
+	for year := 1; year <= 9999; year++ {
+		for month := 1; month <= 12; month++ {
+			first := time.Date(year, time.Month(month), 1, 0, 0, 0, 0, time.UTC)
+			if got, want := daysBefore(year, month), first.Unix()/86_400; got != want {
+				t.Fatalf("%d-%d begins %d days after the epoch, want %d", year, month, got, want)
+			}
+			if got, want := daysIn(year, month), first.AddDate(0, 1, -1).Day(); got != want {
+				t.Fatalf("%d-%d has %d days, want %d", year, month, got, want)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package atlassian
 
 import (
+	"encoding/binary"
 	"encoding/json"
 
 	"atlassian_audit_records/pkg/audit"
@@ -41,6 +42,14 @@ func (s *scanner) skipSpace() {
 
 // peek is the next byte that is not white space; 0 at the end.
 func (s *scanner) peek() byte {
+	if s.i < len(s.b) && s.b[s.i] > ' ' && !s.bad {
+		return s.b[s.i]
+	}
+	return s.seek()
+}
+
+// seek is peek where white space, or the end, is next.
+func (s *scanner) seek() byte {
 	s.skipSpace()
 	if s.bad || s.i >= len(s.b) {
 		return 0
@@ -167,7 +176,18 @@ func (s *scanner) end() bool {
 func (s *scanner) skipString() (escaped bool) {
 	b := s.b
 	for i := s.i + 1; ; {
-		if i += audit.PlainText(b[i:]); i == len(b) || b[i] < 0x20 {
+		// Eight bytes at a time, as PlainText does; a call for each name and each
+		// short value would cost as much again.
+		for ; i+8 <= len(b); i += 8 {
+			if n := audit.PlainWord(binary.LittleEndian.Uint64(b[i:])); n < 8 {
+				i += n
+				break
+			}
+		}
+		if i+8 > len(b) {
+			i += audit.PlainText(b[i:])
+		}
+		if i == len(b) || b[i] < 0x20 {
 			s.fail()
 			return escaped
 		}

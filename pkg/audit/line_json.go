@@ -195,22 +195,26 @@ func (s *scanner) str() bool {
 	}
 }
 
-// PlainText is how many of the first bytes of b stand in a JSON string for
-// themselves: those before the first quote, backslash or control character.
-func PlainText(b []byte) int {
+// PlainWord is PlainText for eight bytes, the first one the lowest of x. x-n*ones
+// borrows into the high bit of the first byte that is less than n; what it makes
+// of the bytes after that one is not looked at.
+func PlainWord(x uint64) int {
 	const (
 		ones  = 0x0101010101010101
 		highs = 0x8080808080808080
 	)
+	quote, slash := x^'"'*ones, x^'\\'*ones
+	found := (x-' '*ones)&^x | (quote-ones)&^quote | (slash-ones)&^slash
+	return bits.TrailingZeros64(found&highs) / 8
+}
+
+// PlainText is how many of the first bytes of b stand in a JSON string for
+// themselves: those before the first quote, backslash or control character.
+func PlainText(b []byte) int {
 	i := 0
-	// Eight bytes at a time. x-n*ones borrows into the high bit of the first byte
-	// that is less than n; what it makes of the bytes after that one is not looked at.
 	for ; i+8 <= len(b); i += 8 {
-		x := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := x^'"'*ones, x^'\\'*ones
-		found := (x-' '*ones)&^x | (quote-ones)&^quote | (slash-ones)&^slash
-		if found &= highs; found != 0 {
-			return i + bits.TrailingZeros64(found)/8
+		if n := PlainWord(binary.LittleEndian.Uint64(b[i:])); n < 8 {
+			return i + n
 		}
 	}
 	for ; i < len(b); i++ {
