@@ -18,15 +18,25 @@ type Liner struct {
 	// events are the attributes evt of what was done, as far as they were put together:
 	// there are many records and few kinds of them.
 	events map[event]string
+	// places are the attributes network, likewise: few machines do most of it.
+	places map[place]string
 }
 
-// event is what an attribute evt is made of, as JSON values.
-type event struct{ action, category string }
+// event is what an attribute evt is made of, and place what network is, as JSON
+// values.
+type (
+	event struct{ action, category string }
+	place struct {
+		address string
+		inside  bool
+	}
+)
 
 const (
-	// maxEvents is how many a Liner keeps, maxEvent how long the values may be.
-	maxEvents = 500
-	maxEvent  = 200
+	// maxKept is how many of each a Liner keeps, keptLength how long their values
+	// may be.
+	maxKept    = 500
+	keptLength = 200
 )
 
 // NewLiner puts together what the lines share.
@@ -35,7 +45,7 @@ func NewLiner(o LineOptions) *Liner {
 	if service == "" {
 		service = o.Stream.Product.Service()
 	}
-	l := &Liner{o: o, scope: o.Stream.Scope(), events: map[event]string{}}
+	l := &Liner{o: o, scope: o.Stream.Scope(), events: map[event]string{}, places: map[place]string{}}
 	b := append(l.labels, `"ddsource":"`...)
 	b = appendEscaped(b, o.Stream.Product.LogSource())
 	b = append(b, `","service":"`...)
@@ -143,7 +153,8 @@ func (l *Liner) appendOurs(dst []byte, r Record, facts *tokens, recordID []byte,
 		dst = append(dst, ',')
 	}
 	dst = append(dst, l.labels...)
-	dst = appendAddress(appendUser(dst, facts), facts)
+	dst = appendUser(dst, facts)
+	dst = l.appendPlace(dst, facts)
 	dst = l.appendEvent(dst, facts)
 	dst = append(dst, l.home...)
 	dst = appendEscaped(dst, recordID)
@@ -159,6 +170,23 @@ func (l *Liner) appendOurs(dst []byte, r Record, facts *tokens, recordID []byte,
 	return dst
 }
 
+// appendPlace is appendAddress, looked into once for each address that Atlassian
+// gives.
+func (l *Liner) appendPlace(dst []byte, t *tokens) []byte {
+	if t.client != nil {
+		return appendAddress(dst, t)
+	}
+	if p, ok := l.places[place{string(t.address), t.inside}]; ok {
+		return append(dst, p...)
+	}
+	start := len(dst)
+	dst = appendAddress(dst, t)
+	if len(t.address) <= keptLength && len(l.places) < maxKept {
+		l.places[place{string(t.address), t.inside}] = string(dst[start:])
+	}
+	return dst
+}
+
 // appendEvent is appendEvent, put together once for each kind.
 func (l *Liner) appendEvent(dst []byte, t *tokens) []byte {
 	if e, ok := l.events[event{string(t.action), string(t.category)}]; ok {
@@ -166,7 +194,7 @@ func (l *Liner) appendEvent(dst []byte, t *tokens) []byte {
 	}
 	start := len(dst)
 	dst = appendEvent(dst, t)
-	if len(t.action)+len(t.category) <= maxEvent && len(l.events) < maxEvents {
+	if len(t.action)+len(t.category) <= keptLength && len(l.events) < maxKept {
 		l.events[event{string(t.action), string(t.category)}] = string(dst[start:])
 	}
 	return dst
