@@ -21,7 +21,7 @@ const (
 	copyAge = 6 * time.Hour
 	// maxBatch bounds the bytes that share a commit; so does the size of the spool,
 	// which is looked at between two of them.
-	maxBatch = 4 << 20
+	maxBatch = 5 << 19
 )
 
 // run is one run of one instance.

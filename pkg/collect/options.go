@@ -74,7 +74,7 @@ type Options struct {
 	// most that Atlassian gives, or 200 for the log of an organisation.
 	PageSize int
 	// BatchSize is how many bytes of lines may share a commit where answers come
-	// fast; 0 means 4 MiB. About three times as much is held in memory.
+	// fast; 0 means 2.5 MiB. About three times as much is held in memory.
 	BatchSize int
 	// Remembered is how many records of a history are remembered at least, from the
 	// place that is read upwards (see History); 0 means 25,000. At most twice as
@@ -96,7 +96,7 @@ func (o Options) withDefaults() (Options, error) {
 		}
 	}
 	if o.BatchSize == 0 {
-		o.BatchSize = 4 << 20
+		o.BatchSize = 5 << 19
 	}
 	if o.Remembered == 0 {
 		o.Remembered = 25_000
