@@ -304,7 +304,8 @@ func (w *climb) step(v view) (done bool, err error) {
 		return true, w.end()
 	}
 	w.empty = 0
-	if w.pages > 0 && v.print == w.print {
+	shown := v.print()
+	if w.pages > 0 && shown == w.print {
 		if w.again++; w.again < patient {
 			return false, nil
 		}
@@ -313,7 +314,7 @@ func (w *climb) step(v view) (done bool, err error) {
 	if w.q.Cursor != "" && w.leadsBack(v) && w.leaveCursor() == nil {
 		return false, nil
 	}
-	w.again, w.print, w.full = 0, v.print, v.full
+	w.again, w.print, w.full = 0, shown, v.full
 	w.pages++
 
 	stuck := v.next != "" && v.next == w.q.Cursor && v.full

@@ -253,14 +253,17 @@ func (c *Collector) emit(next audit.Position, out []fresh, goneOnes []audit.Seen
 }
 
 // roomFor is about how many bytes the lines of a page take; where gathered bytes came
-// before it in the batch, those of the rest of a batch, since more will follow.
+// before it in the batch, or will follow, those of the rest of a batch.
 func (c *Collector) roomFor(out []fresh, gathered int) int {
-	const perLine = 800 // what we add to a record, about
+	const (
+		perLine = 800 // what we add to a record, about
+		crowd   = 500 // records of a page that others follow, likely
+	)
 	n := 0
 	for _, f := range out {
 		n += len(f.record.Raw) + perLine
 	}
-	if gathered > 0 {
+	if gathered > 0 || c.pace < prompt && len(out) >= crowd {
 		n += max(0, c.o.BatchSize-gathered)
 	}
 	return n

@@ -23,8 +23,6 @@ type view struct {
 	full bool
 	// ceiling is Atlassian's clock: what is dated after it covers nothing.
 	ceiling int64
-	// print tells this page from another one.
-	print uint64
 	// next is the cursor of the page after this one, empty for none.
 	next string
 }
@@ -76,10 +74,7 @@ func (c *Collector) look(p audit.Page) view {
 	}
 	// The Date header is in whole seconds.
 	v.ceiling = now.UnixMilli() + 999
-	var h maphash.Hash
-	h.SetSeed(pageSeed)
 	for _, r := range p.Records {
-		h.Write(r.Raw)
 		if !r.Dated {
 			continue
 		}
@@ -92,13 +87,22 @@ func (c *Collector) look(p audit.Page) view {
 		v.dated = true
 		v.newest, v.oldest = max(v.newest, r.Millis), min(v.oldest, r.Millis)
 	}
-	v.print = h.Sum64()
 	full := max(1, c.limit-c.less)
 	if c.learned > 0 {
 		full = min(full, c.learned)
 	}
 	v.full = len(p.Records) >= full
 	return v
+}
+
+// print tells pages apart by what is in them.
+func (v view) print() uint64 {
+	var h maphash.Hash
+	h.SetSeed(pageSeed)
+	for _, r := range v.records {
+		h.Write(r.Raw)
+	}
+	return h.Sum64()
 }
 
 // newestCovering is the time of the newest record that may move the upper end
@@ -176,7 +180,7 @@ func (c *Collector) read(ctx context.Context, q audit.Query, each func(view) (st
 			continue
 		}
 		empty = 0
-		if q.Offset > 0 && v.print == last.print && !allTwins(v) {
+		if q.Offset > 0 && v.print() == last.print() && !allTwins(v) {
 			// Asked for again at the same offset: to go on would skip a page.
 			if again++; again == 3 {
 				return fmt.Errorf("offset %d: %w", q.Offset, errRepeated)

@@ -211,7 +211,7 @@ func (w *walk) last(ctx context.Context, q audit.Query, v view) (done bool, err 
 func (w *walk) short(ctx context.Context, q audit.Query, v view) (done bool, err error) {
 	q.Offset = len(v.records)
 	after, err := w.c.ask(ctx, q)
-	if err == nil && after.print == v.print && !allTwins(v) {
+	if err == nil && after.print() == v.print() && !allTwins(v) {
 		// The same page again is no answer: what lies below is asked for by time.
 		w.ended = len(v.records)
 		return false, w.take(v, v.oldest, false)
