@@ -156,7 +156,7 @@ func (w *walk) wanted(records []audit.Record) []audit.Record {
 	if !w.c.past {
 		return records
 	}
-	return slices.DeleteFunc(records, func(r audit.Record) bool { return r.Dated && !w.wants(r) })
+	return slices.DeleteFunc(slices.Clone(records), func(r audit.Record) bool { return r.Dated && !w.wants(r) })
 }
 
 // near is a known millisecond at or above the pivot that an honest answer shows:

@@ -116,8 +116,12 @@ func (v view) newestCovering() (ms int64, ok bool) {
 	return ms, ok
 }
 
-// from are the records of the page from ms on, and those without a date.
+// from are the records of the page from ms on, and those without a date. They may be
+// the page's own, and must not be changed.
 func (v view) from(ms int64) []audit.Record {
+	if v.oldest >= ms {
+		return v.records
+	}
 	out := make([]audit.Record, 0, len(v.records))
 	for _, r := range v.records {
 		if !r.Dated || r.Millis >= ms {
