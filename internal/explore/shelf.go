@@ -33,7 +33,7 @@ type shelved struct {
 	path, name string
 	// random tells it from others, and after the file that its rest was spooled again in.
 	random, after string
-	lines      []*line
+	lines         []*line
 	// bad is what is no line.
 	bad [][]byte
 	// waits: the Agent will read it, or it will be spooled again. aside: its lines do

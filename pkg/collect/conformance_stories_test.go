@@ -138,8 +138,8 @@ var stories = map[string]story{
 		m.site.quirks(func(q *quirks) {
 			q.InsertionOrder = m.site.product != audit.Organization // a log is ordered by its processing
 		})
-		for _, hours := range []time.Duration{5, 8, 20, 7, 6, 30, 3, 2} {
-			m.site.add(1, 0, hours*time.Hour)
+		for _, hours := range []int{5, 8, 20, 7, 6, 30, 3, 2} {
+			m.site.add(1, 0, time.Duration(hours)*time.Hour)
 		}
 	}},
 	"a habit appears and goes again": {alone: true, tell: func(t *testing.T, m *machine) {

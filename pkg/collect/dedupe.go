@@ -49,8 +49,8 @@ func (c *Collector) recall(millis []int64) ([]audit.Seen, error) {
 	return seen, nil
 }
 
-// remembered is what was seen, with room for more groups.
-func remembered(seen []audit.Seen, room int) memory {
+// memoryOf is what was seen, with room for more groups.
+func memoryOf(seen []audit.Seen, room int) memory {
 	m := memory{emitted: make(map[group]int, max(room, len(seen))), fine: make(map[audit.Seen]int, len(seen)), ever: make(map[audit.Seen]int, len(seen))}
 	for _, s := range seen {
 		m.emitted[groupOf(s)]++
@@ -155,7 +155,7 @@ func (c *Collector) sift(records []audit.Record) (out []fresh, goneOnes []audit.
 		}
 		return out, nil, nil
 	}
-	m := remembered(seen, len(millis))
+	m := memoryOf(seen, len(millis))
 	var want tally
 	counts := tally{}
 	for _, r := range records {

@@ -50,11 +50,11 @@ func TestARecordWithoutAnIDIsCounted(t *testing.T) {
 			state := &remembered{}
 			c := &Collector{state: state}
 			for _, r := range row.readings {
-				m, err := c.recall([]int64{row.millis})
+				seen, err := c.recall([]int64{row.millis})
 				if err != nil {
 					t.Fatal(err)
 				}
-				want, out := m.plan(names(row.millis, r.shown))
+				want, out := memoryOf(seen, len(seen)).plan(names(row.millis, r.shown))
 				if diff := cmp.Diff(names(row.millis, r.emitted), want); diff != "" {
 					t.Fatalf("where %q is shown, this is emitted (-want +got)\n%s", r.shown, diff)
 				}

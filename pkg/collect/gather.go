@@ -149,7 +149,7 @@ func (g *gathering) handOut(ctx context.Context, q audit.Query, agreed tally) er
 	if err != nil {
 		return err
 	}
-	m := remembered(seen, len(agreed))
+	m := memoryOf(seen, len(agreed))
 	want, goneOnes := m.plan(agreed)
 	left := 0
 	for _, n := range want {
