@@ -84,6 +84,9 @@ func run(args []string, out io.Writer) error {
 			return fmt.Errorf("%s: %w", pkg, err)
 		}
 		r.print(out, why)
+		if r.untried > 0 {
+			short = append(short, fmt.Sprintf("%s: gremlins ended before it had come to %d of the mutants", r.pkg, r.untried))
+		}
 		if r.score() < *minimum {
 			short = append(short, fmt.Sprintf("%s: %.1f %% of the mutants were killed, want %.0f %%", r.pkg, r.score(), *minimum))
 		}
@@ -128,14 +131,16 @@ func mutate(root, gremlins, pkg string, s settings) (*result, error) {
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("gremlins: %w", err)
 	}
-	if n, err := untried(dir); err != nil || n > 0 {
-		return nil, errors.Join(err, fmt.Errorf("gremlins ended before it had come to %d of the mutants", n))
+	r, err := readResult(root, pkg, filepath.Join(dir, verdictsFile))
+	if err != nil {
+		return nil, err
 	}
-	return readResult(root, pkg, filepath.Join(dir, verdictsFile))
+	r.untried, err = untried(dir)
+	return r, err
 }
 
 // untried is how many of the mutants that are compiled together have no verdict:
-// gremlins ends without an error where it is interrupted.
+// gremlins may end before it came to all, and without an error.
 func untried(dir string) (int, error) {
 	dials := map[string]int{}
 	if err := readJSON(filepath.Join(dir, dialsFile), &dials); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -17,6 +17,7 @@ import (
 type result struct {
 	pkg                                            string
 	killed, hung, lived, notCovered, notViable, no int
+	untried                                        int      // of those that are compiled together, those without a verdict
 	survivors                                      []string // as readExplanations reads them, sorted
 }
 

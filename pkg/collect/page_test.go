@@ -1,0 +1,61 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"atlassian_audit_records/pkg/audit"
+)
+
+// heavy is a source whose answers are too large from some number of records on.
+type heavy struct {
+	Source
+	most  int
+	asked []int
+}
+
+type tooLarge struct{ error }
+
+func (tooLarge) TooLarge() bool { return true }
+
+func (h *heavy) Page(_ context.Context, q audit.Query) (audit.Page, error) {
+	if h.asked = append(h.asked, q.Limit); q.Limit > h.most {
+		return audit.Page{}, tooLarge{errors.New("the answer is too large")}
+	}
+	return audit.Page{}, nil
+}
+
+// TestAnAnswerThatIsTooLarge is asked for by half as many records, down to one; after
+// some answers that are not, by twice as many.
+func TestAnAnswerThatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	now := func() time.Time { return time.UnixMilli(1 << 40) }
+	for name, tt := range map[string]struct {
+		most, answers int
+		asked         []int
+		fails         bool
+	}{
+		"from twenty records on": {19, 1, []int{20, 10}, false},
+		"from three on":          {2, 1, []int{20, 10, 5, 2}, false},
+		"at any number":          {0, 1, []int{20, 10, 5, 2, 1}, true},
+		"never":                  {20, 2, []int{20, 20}, false},
+		"for a while":            {10, 9, []int{20, 10, 10, 10, 10, 10, 10, 10, 10, 20, 10}, false},
+	} {
+		source := &heavy{most: tt.most}
+		c := &Collector{o: Options{Now: now, ServerNow: now, PageSize: 20}, limit: 20, source: source}
+		var err error
+		for range tt.answers {
+			_, err = c.ask(t.Context(), audit.Query{})
+		}
+		if (err != nil) != tt.fails {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(tt.asked, source.asked); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", name, diff)
+		}
+	}
+}
