@@ -54,8 +54,6 @@ MUTANTS = {
         "pkg/spool/late.go", "if syncErr := d.f.Sync(); syncErr != nil {", "if syncErr := error(nil); syncErr != nil {"),
     "a file is removed before its rest is spooled again": (
         "pkg/spool/late.go", "\terr = t.eachLine(e, from, func(line []byte) error {", "\t_ = t.fs.Remove(e.path)\n\terr = t.eachLine(e, from, func(line []byte) error {"),
-    "a history takes what lies above it": (
-        "pkg/collect/history.go", "return !w.c.past || r.Millis <= w.top", "return !w.c.past || r.Millis <= w.top+7*day"),
     "a run forgets what a history still needs": (
         "pkg/collect/commit.go", "next.Forgotten, b.forget, b.keep = f, f, kept(next)", "next.Forgotten, b.forget = f, f"),
     "a part of a history is covered and not read": (
@@ -71,7 +69,7 @@ MUTANTS = {
     "a record that is too long is not kept whole": (
         "pkg/collect/commit.go", "\t\t\tb.long = append(b.long, f)\n", ""),
     "another product's file is taken for one's own": (
-        "pkg/spool/tracker.go", "case owner == t.o.Owner:", "default:"),
+        "pkg/spool/tracker.go", "case owner == t.o.Owner:", "case owner != (Owner{}):"),
     "an answer of status 500 is an empty list": (
         "pkg/collect/page.go", "\t\tif err != nil {\n\t\t\treturn view{}, err\n\t\t}\n\t\tc.learn(p)",
         "\t\tif err != nil && ctx.Err() != nil {\n\t\t\treturn view{}, err\n\t\t}\n\t\tc.learn(p)"),
