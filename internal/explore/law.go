@@ -25,6 +25,8 @@ type law struct {
 	ever map[string]stood
 	// given are lines that were given up, and reported.
 	given map[string]bool
+	// parts are what was seen of lines while the batch held the whole ones.
+	parts map[string]bool
 	// held: nothing has changed since check held.
 	held bool
 }
@@ -36,7 +38,7 @@ type stood struct {
 }
 
 func newLaw(w *world) law {
-	return law{w: w, ever: map[string]stood{}, given: map[string]bool{}}
+	return law{w: w, ever: map[string]stood{}, given: map[string]bool{}, parts: map[string]bool{}}
 }
 
 // forget takes note that a state is lost, and with it what only it held.
@@ -144,9 +146,12 @@ func (l *law) take() (*stock, error) {
 	return s, nil
 }
 
-// inBatch reports a part of a batch, which is written whole by the next run.
+// inBatch reports a part of a batch, which is written whole by the next run: perhaps
+// elsewhere, where the file was brought away meanwhile as nobody's.
 func (l *law) inBatch(text []byte) bool {
-	return slices.ContainsFunc(l.w.streams, func(s *stream) bool { return bytes.Contains(s.batch, text) })
+	l.parts[string(text)] = l.parts[string(text)] ||
+		slices.ContainsFunc(l.w.streams, func(s *stream) bool { return bytes.Contains(s.batch, text) })
+	return l.parts[string(text)]
 }
 
 // glance holds what can be held after each operation: no line counts twice, what once
@@ -180,7 +185,7 @@ func (l *law) imagine(seed uint64) error {
 	dark, shelf := *l.w, *l.w.shelf
 	dark.disk, dark.shelf = l.w.disk.Crash(seed), &shelf
 	shelf.w, shelf.files = &dark, map[string]*shelved{}
-	dark.law = law{w: &dark, torn: true, ever: maps.Clone(l.ever), given: maps.Clone(l.given)}
+	dark.law = law{w: &dark, torn: true, ever: maps.Clone(l.ever), given: maps.Clone(l.given), parts: map[string]bool{}}
 	shelf.all()
 	for _, s := range dark.streams {
 		if err := dark.law.glance(s); err != nil {
