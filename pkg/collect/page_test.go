@@ -18,13 +18,13 @@ type heavy struct {
 	asked []int
 }
 
-type tooLarge struct{ error }
+type tooLargeError struct{ error }
 
-func (tooLarge) TooLarge() bool { return true }
+func (tooLargeError) TooLarge() bool { return true }
 
 func (h *heavy) Page(_ context.Context, q audit.Query) (audit.Page, error) {
 	if h.asked = append(h.asked, q.Limit); q.Limit > h.most {
-		return audit.Page{}, tooLarge{errors.New("the answer is too large")}
+		return audit.Page{}, tooLargeError{errors.New("the answer is too large")}
 	}
 	return audit.Page{}, nil
 }
