@@ -98,7 +98,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	// What two processes wait for never ends at the same instant, for then nothing
 	// would say which of them goes on first.
 	pass(time.Duration(p.id) * time.Microsecond)
-	held, _, err := state.Open(s.files, state.Options{Now: w.now})
+	held, _, err := state.Open(s.files, state.Options{Now: w.now, Large: w.large})
 	if errors.Is(err, state.ErrBusy) {
 		p.out.busy = true
 		return nil

@@ -68,7 +68,10 @@ type world struct {
 	shelf   *shelf
 	law     law
 
-	dir    string
+	dir string
+	// large is from how many bytes of lines on a batch stands beside the state: in
+	// every second world each does.
+	large  int
 	steps  int
 	trace  []string
 	story  io.Writer // takes all of it; nil for not
@@ -88,7 +91,7 @@ const kept = 60
 func newWorld(seed uint64, dir string) (*world, error) {
 	r := chance(seed, 0x5eed)
 	w := &world{
-		seed: seed, rand: r, turns: newTurns(), disk: spooltest.New(), capacity: -1, dir: dir,
+		seed: seed, large: int(seed % 2), rand: r, turns: newTurns(), disk: spooltest.New(), capacity: -1, dir: dir,
 		lags: chance(seed, 0x1a9), fears: chance(seed, 0xfea5), counts: map[string]int{},
 	}
 	w.shelf = newShelf(w)
