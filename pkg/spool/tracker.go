@@ -354,6 +354,10 @@ func (t *Tracker) Settle(current string) (out Outcome, err error) {
 		if e.name == current || !passed(t.now, e.changed, patience) || !passed(t.now, e.born(), patience) {
 			continue
 		}
+		// Whoever began it may have completed it since it was looked at.
+		if info, lookErr := t.fs.Lstat(e.path); lookErr == nil && (info.Size() != e.size || !info.ModTime().Equal(e.changed)) {
+			continue
+		}
 		if moveErr := t.deliver(e, e.name); moveErr != nil && !errors.Is(moveErr, fs.ErrNotExist) {
 			err = errors.Join(err, moveErr)
 		}

@@ -58,6 +58,24 @@ func TestWhatAPowerFailureLeavesOfAFile(t *testing.T) {
 			t.Errorf("after two days %v is in Delivered", got)
 		}
 	})
+	each(t, "one that its owner completes while it is looked at stays", func(t *testing.T, d *depot) {
+		const junk = "20261123T120000.000Z-00000000000000ff.jsonl"
+		d.fs.MkdirAll(places.Spool)
+		d.torn = true
+		d.fs.WriteFile(places.Spool+"/"+junk, []byte(`{"id":1,`))
+		d.pass(30 * time.Hour)
+		tracker, err := d.track()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.fs.WriteFile(places.Spool+"/"+junk, []byte(line(500)))
+		if _, err := tracker.Settle(""); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.in(places.Spool); len(got) != 1 {
+			t.Errorf("%v is in the spool, want the file that is whole now", got)
+		}
+	})
 	each(t, "one that the state goes on with stays", func(t *testing.T, d *depot) {
 		const junk = "20261123T120000.000Z-00000000000000ff.jsonl"
 		d.fs.MkdirAll(places.Spool)
