@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -29,6 +30,41 @@ func TestWhatWasCheckedIsNotTrustedOnceSomethingIsTakenOut(t *testing.T) {
 			t.Errorf("checked   %s\nunchecked %s", checked, own)
 		}
 	}
+}
+
+// TestWhatALinerKeepsIsThatOfItsRecord: of many records through one Liner, each gets
+// the line that it gets alone.
+func TestWhatALinerKeepsIsThatOfItsRecord(t *testing.T) {
+	t.Parallel()
+	hashed, err := NewRedaction(nil, []string{RedactIPs}, []byte("a key of sixteen"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		o := jiraOptions
+		o.NowMillis = theRun
+		if rapid.Bool().Draw(t, "redacted") {
+			o.Redact = hashed
+		}
+		value := func(name string, of ...string) string { return rapid.SampledFrom(of).Draw(t, name) }
+		l := NewLiner(o)
+		for i := range rapid.IntRange(1, 20).Draw(t, "records") {
+			address := value("address", `"198.51.100.7"`, `"203.0.113.9, 10.0.0.1"`, `"10.0.0.1"`, `""`, `null`, `7`)
+			action := value("action", `"User login failed"`, `"Group created"`, `"group created"`, `""`)
+			category := value("category", `"user management"`, `"permissions"`, `null`)
+			raw := `{"id":` + fmt.Sprint(i) + `,"remoteAddress":` + address + `,"summary":` + action + `,"category":` + category + `}`
+			span := func(name, v string) Span {
+				from := strings.Index(raw, `"`+name+`":`) + len(name) + 3
+				return Span{From: int32(from), To: int32(from + len(v))}
+			}
+			r := Record{Raw: []byte(raw), ID: fmt.Sprint(i), Millis: theRun, Dated: true, Facts: Facts{
+				Address: span("remoteAddress", address), Action: span("summary", action), Category: span("category", category), Inside: rapid.Bool().Draw(t, "inside")}}
+			got, _ := l.Append(nil, r, 1)
+			if want, _ := NewLiner(o).Append(nil, r, 1); string(got) != string(want) {
+				t.Fatalf("after others %s\nalone        %s", got, want)
+			}
+		}
+	})
 }
 
 func TestPlainTextEndsWhereAStringMustBeLookedAt(t *testing.T) {

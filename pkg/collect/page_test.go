@@ -59,3 +59,38 @@ func TestAnAnswerThatIsTooLarge(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsWantedOfAPageLeavesItAsItIs: others look at the page later.
+func TestWhatIsWantedOfAPageLeavesItAsItIs(t *testing.T) {
+	t.Parallel()
+	var records []audit.Record
+	for _, ms := range []int64{9, 7, 5, 3} {
+		records = append(records, audit.Record{Raw: []byte("{}"), Millis: ms, Dated: true})
+	}
+	records = append(records, audit.Record{Raw: []byte("{}")})
+	v := view{records: records, oldest: 3, newest: 9, dated: true}
+	times := func(records []audit.Record) (out []int64) {
+		for _, r := range records {
+			out = append(out, r.At())
+		}
+		return out
+	}
+	before := times(v.records)
+	for name, row := range map[string]struct {
+		from, top int64
+		want      []int64
+	}{
+		"all of it":         {3, 9, []int64{9, 7, 5, 3, audit.UndatedMillis}},
+		"what is not below": {5, 9, []int64{9, 7, 5, audit.UndatedMillis}},
+		"what is not above": {1, 5, []int64{5, 3, audit.UndatedMillis}},
+		"what lies between": {5, 7, []int64{7, 5, audit.UndatedMillis}},
+	} {
+		w := &walk{c: &Collector{past: true}, top: row.top}
+		if diff := cmp.Diff(row.want, times(w.wanted(v.from(row.from)))); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", name, diff)
+		}
+		if diff := cmp.Diff(before, times(v.records)); diff != "" {
+			t.Errorf("%s: the page has changed (-before +after)\n%s", name, diff)
+		}
+	}
+}

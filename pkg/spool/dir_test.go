@@ -204,6 +204,36 @@ func TestWriteSyncsOnceAndFoldersOnlyForANewFile(t *testing.T) {
 	}
 }
 
+// TestALargeBatchIsWrittenWhole, in its order, at its place, and completed where it was
+// cut anywhere.
+func TestALargeBatchIsWrittenWhole(t *testing.T) {
+	t.Parallel()
+	var lines []byte
+	for i := range 40_000 {
+		lines = fmt.Appendf(lines, "{\"n\":%d,\"text\":\"of about thirty bytes\"}\n", i)
+	}
+	m := newFS()
+	d := open(t, m, spool.Options{})
+	for i, b := range []audit.Batch{{Place: audit.Place{File: name}, Lines: []byte("a\n")}, {Place: audit.Place{File: name, Offset: 2}, Lines: lines}} {
+		if err := d.Write(b.Place, b.Lines); err != nil {
+			t.Fatalf("batch %d: %v", i, err)
+		}
+	}
+	want := "a\n" + string(lines)
+	if got, _ := m.ReadFile(path); string(got) != want {
+		t.Fatalf("the file holds %d bytes, not the %d that were written", len(got), len(want))
+	}
+	for _, cut := range []int{2, 3, 256<<10 + 2, 256<<10 + 3, 1 << 20} {
+		m.WriteFile(path, []byte(want[:cut]))
+		if _, rest, err := d.Recover(audit.Batch{Place: audit.Place{File: name, Offset: 2}, Lines: lines}); err != nil || len(rest) > 0 {
+			t.Fatalf("cut at %d: %d bytes are left, %v", cut, len(rest), err)
+		}
+		if got, _ := m.ReadFile(path); string(got) != want {
+			t.Fatalf("cut at %d, the file holds %d bytes, not the %d that were written", cut, len(got), len(want))
+		}
+	}
+}
+
 // A process that was killed between making the folder and syncing the one
 // above leaves a folder that only seems to be there.
 func TestAFolderThatWasNotSyncedSurvivesWithItsFirstFile(t *testing.T) {

@@ -157,6 +157,31 @@ func TestChunksAreInOrderOfTime(t *testing.T) {
 	})
 }
 
+// TestAChunkHoldsItsOwnTime: what no commit writes is damage, each in its way.
+func TestAChunkHoldsItsOwnTime(t *testing.T) {
+	t.Parallel()
+	entry := func(head ...byte) []byte { return append(head, make([]byte, 8)...) }
+	for name, row := range map[string]struct {
+		body []byte
+		ok   bool
+	}{
+		"its first millisecond":                   {entry(1), true},
+		"its last millisecond":                    {entry(0xff, 0xff, 0x0f), true},
+		"a millisecond behind it":                 {entry(0x81, 0x80, 0x10), false},
+		"a step from its last one":                {append(entry(0xff, 0xff, 0x0f), entry(3)...), false},
+		"a number that is longer than it must be": {entry(0x81, 0x00), false},
+		"a number without an end":                 {[]byte{0xff, 0xff, 0xff}, false},
+		"an entry that is cut":                    {entry(1)[:8], false},
+		"an entry whose second key is missing":    {entry(0), false},
+		"an entry whose second key is cut":        {append(entry(0), 1, 2, 3), false},
+	} {
+		seen, err := decodeChunk(5, seal(chunkKey(5), row.body))
+		if (err == nil) != row.ok || row.ok && (len(seen) != 1 || chunkOf(seen[0].Millis) != 5) {
+			t.Errorf("%s: %+v, %v", name, seen, err)
+		}
+	}
+}
+
 func FuzzDecodeChunk(f *testing.F) {
 	f.Add(int64(0), []byte{})
 	f.Add(int64(-1), encodeChunk(-1, []audit.Seen{{Millis: -5, Coarse: 1, Fine: 2}, {Millis: -5, Coarse: 3, HasID: true}})[4:])
