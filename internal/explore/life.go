@@ -96,7 +96,7 @@ const mostMet = 8
 
 // mostTurns is how many operations there are in a life at most: three times as many as
 // in the longest of the first worlds. One that has more does not end.
-const mostTurns = 300_000
+const mostTurns = 1_000_000
 
 // drive lets the runs go on until all are over.
 func (w *world) drive() error {

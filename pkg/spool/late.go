@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"atlassian_audit_records/pkg/audit"
@@ -162,16 +161,24 @@ func nameAfter(e entry) string {
 // exists reports whether the file is in any of the folders, by whatever name it
 // has there.
 func (t *Tracker) exists(name string) (bool, error) {
+	all, err := t.names()
+	return all[name], err
+}
+
+// names are those of the files in all of the folders, as they have, or had, them in
+// the spool.
+func (t *Tracker) names() (map[string]bool, error) {
+	out := map[string]bool{}
 	for _, list := range []func(FS) ([]entry, error){t.f.spooled, t.f.takenOut, t.f.delivered} {
 		entries, err := list(t.fs)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		if slices.ContainsFunc(entries, func(e entry) bool { return e.name == name }) {
-			return true, nil
+		for _, e := range entries {
+			out[e.name] = true
 		}
 	}
-	return false, nil
+	return out, nil
 }
 
 // lineStart is the beginning of the line that the offset lies in: acknowledged

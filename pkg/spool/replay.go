@@ -228,38 +228,24 @@ func (t *Tracker) readReplays(path string) (replays, error) {
 	if err := json.Unmarshal(text, &out); err != nil || out.Version != replaysVersion {
 		return out, fmt.Errorf("%s, which says what was put back into the spool, cannot be read: remove it, and what was put back may be once more", path)
 	}
+	if len(out.Parts) == 0 {
+		return out, nil
+	}
+	there, err := t.names()
+	if err != nil {
+		return out, err
+	}
 	var known []replay
 	for _, x := range out.Parts {
-		if passed(t.now, time.UnixMilli(x.At), replaysKept) {
-			there, err := t.anyExists(x.File, x.Into)
-			if err != nil {
-				return out, err
-			}
-			if !there {
-				continue
-			}
+		if passed(t.now, time.UnixMilli(x.At), replaysKept) && !there[x.File] && !there[x.Into] {
+			continue
 		}
-		if !x.Done {
-			if x.Done, err = t.exists(x.Into); err != nil {
-				return out, err
-			}
-		}
-		if x.Done {
+		if x.Done = x.Done || there[x.Into]; x.Done {
 			known = append(known, x)
 		}
 	}
 	out.Parts = known
 	return out, nil
-}
-
-// anyExists reports whether one of the files is in any of the folders.
-func (t *Tracker) anyExists(names ...string) (bool, error) {
-	for _, name := range names {
-		if there, err := t.exists(name); there || err != nil {
-			return there, err
-		}
-	}
-	return false, nil
 }
 
 // writeReplays puts the ledger in the place of the one before, durably.
