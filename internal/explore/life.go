@@ -94,7 +94,7 @@ func (w *world) step() error {
 // for the state that another holds, there could be a next one for ever.
 const mostMet = 8
 
-// mostTurns is how many operations there are in a life at most: three times as many as
+// mostTurns is how many operations there are in a life at most: ten times as many as
 // in the longest of the first worlds. One that has more does not end.
 const mostTurns = 1_000_000
 
