@@ -146,8 +146,8 @@ func (d *Dir) put(path string, offset int64, lines []byte, create bool, parts ..
 }
 
 // atOnce is how much is handed to the system at once. For more, Linux looks for large
-// pieces of memory, which took three times as long as the copying itself (observed,
-// with ext4 on Linux 6.18; BenchmarkCPU tells).
+// pieces of memory, which may take longer than the copying itself (observed, with
+// ext4 on Linux 6.18; BenchmarkWrite tells).
 const atOnce = 256 << 10
 
 // writeAt is f.WriteAt, bit by bit.
