@@ -100,10 +100,13 @@ func (s *Site) Raw(r atlassiantest.Stored) []byte {
 }
 
 // NameOf is what a record is called here: its key or, of one that may have twins,
-// how it was served first. Note must have been called since it was stored.
+// how it was served first.
 func (s *Site) NameOf(r atlassiantest.Stored) string {
 	if r.Key != "" {
 		return r.Key
+	}
+	if s.first[r.Seq] == "" {
+		s.Note()
 	}
 	return s.first[r.Seq]
 }
