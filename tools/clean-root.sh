@@ -14,6 +14,7 @@ fi
 command -v debootstrap >/dev/null || apt-get install -y --no-install-recommends debootstrap
 rm -rf "$root"
 mkdir -p bin
+unset TMPDIR TMP TEMP # they name a folder out here, and there is none of that name inside
 debootstrap --variant=minbase "$release" "$root" http://deb.debian.org/debian
 # The Agent brings a Python; rpm and Ansible are for their own tests. debootstrap
 # itself does not know the packages that others provide.
