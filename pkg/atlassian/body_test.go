@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
@@ -67,6 +68,61 @@ func TestBodiesAreReadAsTheyWereSent(t *testing.T) {
 				}
 			case err != nil || string(got) != tc.want:
 				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+}
+
+// counted counts how often it is read from. Like HTTP/2 it gives what is there.
+type counted struct {
+	*strings.Reader
+	reads int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	c.reads++
+	return c.Reader.Read(p)
+}
+
+func (c *counted) Close() error { return nil }
+
+// TestACompressedPageIsTakenInFewPieces: over HTTP/2 each piece is an exchange of
+// its own with the server.
+func TestACompressedPageIsTakenInFewPieces(t *testing.T) {
+	t.Parallel()
+	noise := make([]byte, 100<<10) // which cannot be compressed
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	from := &counted{Reader: strings.NewReader(packed(t, string(noise)))}
+	resp := &http.Response{Header: http.Header{"Content-Encoding": {"gzip"}}, Body: from, ContentLength: -1}
+	got, err := new(unzippers).read(resp, maxBody, 0)
+	if err != nil || !bytes.Equal(got, noise) {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	if most := len(noise)/packedSize + 2; from.reads > most { // the last one sees the end
+		t.Errorf("%d bytes are read in %d pieces; %d at most are wanted", len(noise), from.reads, most)
+	}
+}
+
+// TestABodyMayBeALittleLargerThanTheLast: pages differ, and one that does not fit
+// would be copied into twice its room.
+func TestABodyMayBeALittleLargerThanTheLast(t *testing.T) {
+	t.Parallel()
+	const hint = 100 << 10
+	text := strings.Repeat("x", hint+hint/20)
+	for _, tc := range []struct{ name, encoding, body string }{
+		{"plain", "", text},
+		{"compressed", "gzip", packed(t, text)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			resp := &http.Response{Header: http.Header{}, Body: io.NopCloser(strings.NewReader(tc.body)), ContentLength: -1}
+			resp.Header.Set("Content-Encoding", tc.encoding)
+			got, err := new(unzippers).read(resp, maxBody, hint)
+			if err != nil || string(got) != text {
+				t.Fatalf("%d bytes, %v", len(got), err)
+			}
+			if cap(got) > hint+hint/4 {
+				t.Errorf("%d bytes take %d", len(got), cap(got))
 			}
 		})
 	}
