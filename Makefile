@@ -52,7 +52,7 @@ RACED := ./check ./pkg/agent/... ./pkg/atlassian/... ./pkg/auth/... ./pkg/datado
 test-go: # every Go test
 	tools/test.sh $(RACED)
 	go test -timeout 20m $$(go list ./... | grep -vxF "$$(go list $(RACED))")
-	tools/test.sh -run 'PagesThatComeFast|KilledBetween|AnyLife|EveryOperation' ./pkg/collect
+	tools/test.sh -run 'PagesThatComeFast|KilledBetween|AnyLife|EveryOperation|EveryCall' ./pkg/collect
 	cd $(SENDER) && $(CURDIR)/tools/test.sh ./...
 	go test -C $(SHARED) -timeout 20m ./... # the race detector would compile a whole etcd once more: `make race` does
 

@@ -55,6 +55,8 @@ func (s *stream) happen() {
 
 // serve is something that the Agent does, or that happens to it.
 func (w *world) serve() {
+	w.serving.Lock()
+	defer w.serving.Unlock()
 	r, a := w.rand, w.agent
 	what := pick(r, "work", "work", "read", "read", "arrive", "arrive", "arrive", "unheard", "flush", "flush", "restart", "lose", "dark", "down", "unreadable")
 	if a.Down && what != "down" {

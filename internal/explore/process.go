@@ -250,8 +250,11 @@ func (p *process) backfill(ctx context.Context, c *collect.Collector, soft time.
 
 // track looks at what the stream has in the spool.
 func (p *process) track() (*spool.Tracker, error) {
+	p.w.serving.Lock()
+	offsets := p.w.agent.Offsets()
+	p.w.serving.Unlock()
 	return spool.Track(disk{p.w, p}, places, spool.TrackerOptions{
-		Now: p.w.now, Owner: p.s.owner, Offsets: p.w.agent.Offsets(), Notes: p.s.notes,
+		Now: p.w.now, Owner: p.s.owner, Offsets: offsets, Notes: p.s.notes,
 	})
 }
 

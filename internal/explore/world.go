@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing/synctest"
 	"time"
@@ -40,10 +41,14 @@ type world struct {
 	streams []*stream
 
 	// offset is how far the machine's clock is ahead.
-	offset    time.Duration
-	disk      *spooltest.MemFS
-	capacity  int64
-	agent     *spooltest.Agent
+	offset   time.Duration
+	disk     *spooltest.MemFS
+	capacity int64
+	agent    *spooltest.Agent
+	// serving is held while the Agent does something, and while a run reads its
+	// registry: no turn stands between the two where that run waited for the state,
+	// only their instants do, of which Go's memory model knows nothing.
+	serving   *sync.Mutex
 	budget    time.Duration
 	fileSize  int64
 	spoolSize int64
@@ -91,7 +96,7 @@ const kept = 60
 func newWorld(seed uint64, dir string) (*world, error) {
 	r := chance(seed, 0x5eed)
 	w := &world{
-		seed: seed, large: int(seed % 2), rand: r, turns: newTurns(), disk: spooltest.New(), capacity: -1, dir: dir,
+		seed: seed, large: int(seed % 2), rand: r, turns: newTurns(), serving: new(sync.Mutex), disk: spooltest.New(), capacity: -1, dir: dir,
 		lags: chance(seed, 0x1a9), fears: chance(seed, 0xfea5), counts: map[string]int{},
 	}
 	w.shelf = newShelf(w)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,6 +96,7 @@ type machine struct {
 	// fault is asked before each call of the state; what it answers is the call's
 	// error.
 	fault func(call string) error
+	mu    sync.Mutex // held while it is asked
 	// stop is the operation of the disk at which something happens.
 	stop int
 	// torn: the power went while lines were written, so that some may be cut or
@@ -290,6 +292,8 @@ type spiedState struct {
 
 // fails is what the machine lets the call fail with.
 func (s spiedState) fails(call string) error {
+	s.m.mu.Lock() // a batch is committed while the next page is looked up
+	defer s.m.mu.Unlock()
 	if s.m.fault == nil {
 		return nil
 	}
