@@ -3,6 +3,7 @@ package check
 import (
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 
@@ -20,6 +21,7 @@ import (
 //	<base>/state/<host>/<product>.delivery.json  what is remembered of its files
 //	<base>/collected/<host>.<product>.json  the marker: collection began
 //	<base>/spool/<source>/*.jsonl           the spool, shared by all sites
+//	<base>/spool/<source>/<host>.<product>.staged  what is written and not committed yet
 //	<base>/late/, <base>/delivered/         what was taken out of it
 //	<base>/oversize/, <base>/tokens.json    shared by all sites
 //
@@ -84,9 +86,14 @@ func (f folders) secure() error {
 	return agent.LocalFilesystem(f.stateDir())
 }
 
-// spool opens the folder of a product's log lines.
-func (f folders) spool(p audit.Product, o Options) (*spool.Dir, error) {
+// spool opens the folder of a product's log lines. Where stage is false, large
+// batches are not staged either.
+func (f folders) spool(p audit.Product, o Options, stage bool) (*spool.Dir, error) {
+	from := 0 // as usual
+	if !stage {
+		from = math.MaxInt
+	}
 	return spool.Open(spool.OS{}, agent.SpoolDir(f.base, p.LogSource()), spool.Options{
-		Now: o.Now, Oversize: agent.OversizeDir(f.base),
+		Now: o.Now, Oversize: agent.OversizeDir(f.base), Staged: f.host + "." + string(p), StageFrom: from,
 	})
 }

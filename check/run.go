@@ -330,6 +330,10 @@ func (r *run) finish(s *stream) {
 		if err != nil {
 			s.err = r.local(s, err)
 		}
+	} else if s.collector != nil {
+		if err := s.collector.Release(); err != nil && s.err == nil {
+			s.err = r.local(s, err)
+		}
 	}
 	failed := s.err != nil
 	if errors.Is(s.err, state.ErrDamaged) {

@@ -124,10 +124,18 @@ const backfillWait = 5 * time.Second
 // openStates opens what is remembered of each product.
 func (r *run) openStates() {
 	for _, s := range r.streams {
-		store, notice, err := state.Open(s.files, state.Options{Now: r.options.Now})
+		o := state.Options{Now: r.options.Now, Holds: func(b audit.Batch) error {
+			dir, err := r.folders.spool(s.product, r.options, true)
+			if err != nil {
+				return err
+			}
+			return dir.Holds(b)
+		}}
+		store, notice, err := state.Open(s.files, o)
 		if errors.Is(err, state.ErrBusy) && !r.backfill && state.Backfilling(s.files) {
 			budget, _ := Budget(r.config)
-			store, notice, err = state.Open(s.files, state.Options{Now: r.options.Now, Lock: min(backfillWait, budget/2)})
+			o.Lock = min(backfillWait, budget/2)
+			store, notice, err = state.Open(s.files, o)
 		}
 		if errors.Is(err, state.ErrBusy) {
 			s.busy = true
@@ -222,7 +230,8 @@ func (r *run) openCollector(ctx context.Context, s *stream) (err error) {
 	if err := r.openNames(s); err != nil {
 		return err
 	}
-	dir, err := r.folders.spool(s.product, r.options)
+	// What several machines share counts a file that is nowhere as delivered.
+	dir, err := r.folders.spool(s.product, r.options, r.shared.lease == nil)
 	if err != nil {
 		return err
 	}

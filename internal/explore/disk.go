@@ -119,3 +119,10 @@ func (f *file) Sync() error {
 	}
 	return f.File.Sync()
 }
+
+func (f *file) Truncate(size int64) error {
+	if err := f.d.turn("Truncate", f.name); err != nil {
+		return err
+	}
+	return f.File.Truncate(size)
+}

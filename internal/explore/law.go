@@ -55,7 +55,7 @@ func (l *law) forget(s *stream) {
 		}
 	}
 	s.forgot, l.torn, l.held = true, true, false
-	s.position, s.batch = audit.Position{}, nil
+	s.position, s.batch = audit.Position{}, audit.Batch{}
 	l.w.note(nil, "the state is gone")
 	l.w.count("states lost", 1)
 }
@@ -130,7 +130,7 @@ func (l *law) take() (*stock, error) {
 		}
 	}
 	for _, of := range l.w.streams {
-		for text := range bytes.Lines(of.batch) {
+		for text := range bytes.Lines(l.w.shelf.batch(of)) {
 			n := l.w.shelf.read(text)
 			if n == nil || n.of != of {
 				return nil, fmt.Errorf("the batch of %v holds %.200q", of.owner, text)
@@ -150,7 +150,7 @@ func (l *law) take() (*stock, error) {
 // elsewhere, where the file was brought away meanwhile as nobody's.
 func (l *law) inBatch(text []byte) bool {
 	l.parts[string(text)] = l.parts[string(text)] ||
-		slices.ContainsFunc(l.w.streams, func(s *stream) bool { return bytes.Contains(s.batch, text) })
+		slices.ContainsFunc(l.w.streams, func(s *stream) bool { return bytes.Contains(s.batch.Lines, text) })
 	return l.parts[string(text)]
 }
 
@@ -184,7 +184,7 @@ func (l *law) glance(committed *stream) error {
 func (l *law) imagine(seed uint64) error {
 	dark, shelf := *l.w, *l.w.shelf
 	dark.disk, dark.shelf = l.w.disk.Crash(seed), &shelf
-	shelf.w, shelf.files = &dark, map[string]*shelved{}
+	shelf.w, shelf.files, shelf.staged = &dark, map[string]*shelved{}, map[string][]byte{}
 	dark.law = law{w: &dark, torn: true, ever: maps.Clone(l.ever), given: maps.Clone(l.given), parts: map[string]bool{}}
 	shelf.all()
 	for _, s := range dark.streams {

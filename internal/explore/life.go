@@ -126,7 +126,7 @@ func (w *world) hold() error {
 		switch names := strings.Fields(t.op); names[1] {
 		case "Commit":
 			glance, commit = true, t.who.s
-		case "WriteAt", "Rename", "Remove":
+		case "WriteAt", "Truncate", "Rename", "Remove":
 			for _, name := range names[2:] {
 				if isOurs(name) {
 					w.shelf.look(name)

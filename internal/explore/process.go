@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"atlassian_audit_records/internal/sourcetest"
+	"atlassian_audit_records/pkg/audit"
 	"atlassian_audit_records/pkg/collect"
 	"atlassian_audit_records/pkg/spool"
 	"atlassian_audit_records/pkg/state"
@@ -98,7 +99,13 @@ func (p *process) run(ctx context.Context) (err error) {
 	// What two processes wait for never ends at the same instant, for then nothing
 	// would say which of them goes on first.
 	pass(time.Duration(p.id) * time.Microsecond)
-	held, _, err := state.Open(s.files, state.Options{Now: w.now, Large: w.large})
+	held, _, err := state.Open(s.files, state.Options{Now: w.now, Holds: func(b audit.Batch) error {
+		dir, err := p.spool()
+		if err != nil {
+			return err
+		}
+		return dir.Holds(b)
+	}})
 	if errors.Is(err, state.ErrBusy) {
 		p.out.busy = true
 		return nil
@@ -132,7 +139,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	dir, err := spool.Open(disk{w, p}, places.Spool, spool.Options{Now: w.now, Random: p.names.Uint64, Oversize: oversizeDir, MaxSize: w.fileSize})
+	dir, err := p.spool()
 	if err != nil {
 		return err
 	}
@@ -153,6 +160,11 @@ func (p *process) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { p.out.Summary = c.Summary() }()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Release())
+		}
+	}()
 	switch {
 	case tracker == nil:
 	case p.job == backfill: // it leaves what lies undelivered to the check
@@ -188,6 +200,14 @@ func (p *process) run(ctx context.Context) (err error) {
 		}
 	}
 	return err
+}
+
+// spool is the folder of the lines.
+func (p *process) spool() (*spool.Dir, error) {
+	w := p.w
+	return spool.Open(disk{w, p}, places.Spool, spool.Options{
+		Now: w.now, Random: p.names.Uint64, Oversize: oversizeDir, MaxSize: w.fileSize, Staged: p.s.name, StageFrom: w.stageFrom,
+	})
 }
 
 // deliver sees to what lies undelivered for too long, and to what is remembered.

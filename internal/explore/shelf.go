@@ -20,6 +20,8 @@ import (
 type shelf struct {
 	w     *world
 	files map[string]*shelved // by path
+	// staged is what the agent does not see, by path.
+	staged map[string][]byte
 	// removed are the delivered files that were removed, by the name they had there.
 	removed map[string]*shelved
 	lines   map[string]*line // by text
@@ -53,7 +55,7 @@ type line struct {
 
 func newShelf(w *world) *shelf {
 	return &shelf{
-		w: w, files: map[string]*shelved{}, removed: map[string]*shelved{}, lines: map[string]*line{},
+		w: w, files: map[string]*shelved{}, staged: map[string][]byte{}, removed: map[string]*shelved{}, lines: map[string]*line{},
 		copies: map[string]bool{}, next: map[string]bool{},
 	}
 }
@@ -61,6 +63,7 @@ func newShelf(w *world) *shelf {
 // all reads everything anew.
 func (s *shelf) all() {
 	clear(s.files)
+	clear(s.staged)
 	for name := range s.w.disk.Files() {
 		s.look(name)
 	}
@@ -69,6 +72,7 @@ func (s *shelf) all() {
 // look reads one file anew.
 func (s *shelf) look(p string) {
 	delete(s.files, p)
+	delete(s.staged, p)
 	data, ok := s.w.disk.ReadFile(p)
 	if !ok {
 		return
@@ -80,6 +84,8 @@ func (s *shelf) look(p string) {
 		f := &shelved{path: p, name: path.Base(p), waits: true}
 		s.fill(f, data)
 		s.files[p] = f
+	case dir == places.Spool:
+		s.staged[p] = data
 	case dir == places.Late:
 		name, _, taken := strings.Cut(path.Base(p), ".taken-")
 		if !taken {
@@ -123,6 +129,22 @@ func (s *shelf) delivered(p string, data []byte) *shelved {
 		}
 	}
 	return f
+}
+
+// batch are the lines that the state of a stream will write, or that were staged and
+// committed and will be given their name.
+func (s *shelf) batch(of *stream) []byte {
+	if of.batch.Staged == 0 {
+		return of.batch.Lines
+	}
+	name := of.batch.Place.File
+	for _, f := range s.files {
+		if f.name == name {
+			return nil // it has its name
+		}
+	}
+	data := s.staged[path.Join(places.Spool, of.name+".staged")]
+	return data[:min(int64(len(data)), of.batch.Staged)]
 }
 
 func (s *shelf) fill(f *shelved, data []byte) {

@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -39,6 +40,8 @@ type stream struct {
 	// large is how many more records may come that are too long for a line.
 	large int
 
+	// name is its in the names of files.
+	name  string
 	owner spool.Owner
 	files state.Files
 	// notes and ledger are where the machine's disk has what is noted of the delivery,
@@ -53,7 +56,7 @@ type stream struct {
 	// position and batch are what the state holds durably; forgot says that one was
 	// lost, so that lines may stand twice.
 	position audit.Position
-	batch    []byte
+	batch    audit.Batch
 	forgot   bool
 }
 
@@ -77,7 +80,7 @@ func newStream(w *world, seed uint64, dir string) (*stream, error) {
 	}
 	name := strings.NewReplacer(" ", "-", "'", "").Replace(kind.Name)
 	s := &stream{
-		w: w, rand: r, site: site, last: time.Now(), owner: spool.Owner{Home: home, Product: kind.Product},
+		w: w, rand: r, site: site, name: name, last: time.Now(), owner: spool.Owner{Home: home, Product: kind.Product},
 		files: state.Files{
 			State: filepath.Join(dir, "state.db"), Copy: filepath.Join(dir, "state.copy"), Marker: filepath.Join(dir, "marker.json"),
 		},
@@ -148,6 +151,8 @@ func (s *stream) past() {
 	for range r.IntN(40) {
 		s.add(1+r.IntN(2)*r.IntN(6), time.Duration(r.Int64N(int64(age))))
 	}
+	// What comes at the same moment as the last one would be late by weeks.
+	s.last = time.Now()
 }
 
 // add stores n records of one moment some time ago.
@@ -189,7 +194,8 @@ func (s *stream) committed(p *process, c audit.Change) {
 	}
 	s.position = c.Position
 	if c.Batch != nil {
-		s.batch = append([]byte(nil), c.Batch.Lines...)
+		s.batch = *c.Batch
+		s.batch.Lines = bytes.Clone(c.Batch.Lines)
 	}
 	s.w.count("commits", 1)
 }

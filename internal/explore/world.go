@@ -74,14 +74,14 @@ type world struct {
 	law     law
 
 	dir string
-	// large is from how many bytes of lines on a batch stands beside the state: in
-	// every second world each does.
-	large  int
-	steps  int
-	trace  []string
-	story  io.Writer // takes all of it; nil for not
-	digest uint64
-	counts map[string]int
+	// stageFrom is from how many bytes on lines are staged: in every third world all
+	// are, where a file begins with them, and in every third one hardly any.
+	stageFrom int
+	steps     int
+	trace     []string
+	story     io.Writer // takes all of it; nil for not
+	digest    uint64
+	counts    map[string]int
 }
 
 // moods are how often things happen in a world: of a thousand turns.
@@ -96,7 +96,7 @@ const kept = 60
 func newWorld(seed uint64, dir string) (*world, error) {
 	r := chance(seed, 0x5eed)
 	w := &world{
-		seed: seed, large: int(seed % 2), rand: r, turns: newTurns(), serving: new(sync.Mutex), disk: spooltest.New(), capacity: -1, dir: dir,
+		seed: seed, stageFrom: []int{0, 1, 3000}[seed%3], rand: r, turns: newTurns(), serving: new(sync.Mutex), disk: spooltest.New(), capacity: -1, dir: dir,
 		lags: chance(seed, 0x1a9), fears: chance(seed, 0xfea5), counts: map[string]int{},
 	}
 	w.shelf = newShelf(w)

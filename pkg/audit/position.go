@@ -154,7 +154,20 @@ type Place struct {
 // exactly that place.
 type Batch struct {
 	Place Place
+	// Lines are the lines, unless they were staged.
 	Lines []byte
+	// Staged is where the lines end, in bytes, where they were written before they
+	// were committed: they are the last ones of what is staged for Place.File, which
+	// wants to be given that name. 0 where Lines is to be written.
+	Staged int64
+}
+
+// End is where the lines end.
+func (b Batch) End() int64 {
+	if b.Staged > 0 {
+		return b.Staged
+	}
+	return b.Place.Offset + int64(len(b.Lines))
 }
 
 // Change is one commit: all of it becomes durable, or none.

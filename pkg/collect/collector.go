@@ -36,6 +36,8 @@ type Collector struct {
 	// file is where the next line goes: of it File, End and FileSince are used, by
 	// the batch on its way.
 	file audit.Position
+	// staged is true while the Agent does not see that file.
+	staged bool
 	// pace is how long the last answer took.
 	pace time.Duration
 	// stride is how much of a log's past is read at once where it is read upwards,
@@ -65,14 +67,11 @@ func Open(o Options, state State, spool Spool, source Source) (*Collector, error
 	if err != nil {
 		return nil, fmt.Errorf("read the last batch: %w", err)
 	}
-	if !ok {
-		return c, nil
-	}
 	_, rest, err := spool.Recover(b)
 	if err != nil {
 		return nil, fmt.Errorf("complete the last batch: %w", err)
 	}
-	c.wrote = true
+	c.wrote = ok
 	if len(rest) > 0 {
 		c.file = audit.Position{}
 		c.open().lines = slices.Clone(rest)
@@ -114,7 +113,7 @@ func (c *Collector) Save() error {
 // batch, which is on disk, is retired, so that nobody who moves its file away
 // makes the next run write it again.
 func (c *Collector) Close() error {
-	if err := c.flush(); err != nil {
+	if err := c.shown(); err != nil {
 		return err
 	}
 	if !c.wrote {
@@ -128,10 +127,31 @@ func (c *Collector) Close() error {
 	return nil
 }
 
+// shown makes everything durable, and lets the Agent read it.
+func (c *Collector) shown() error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	if err := c.publish(); err != nil {
+		c.failed = err
+		return err
+	}
+	return nil
+}
+
+// Release is for a run that does not end well: what is staged is for the Agent to
+// read now, not only when the next run has looked at it.
+func (c *Collector) Release() error {
+	if c.failed != nil || !c.staged {
+		return c.failed
+	}
+	return c.Close()
+}
+
 // NewFile lets go of the spool file being appended to, durably: the next line
 // begins a new one, and nobody will write to the old one again.
 func (c *Collector) NewFile() error {
-	if err := c.flush(); err != nil {
+	if err := c.shown(); err != nil {
 		return err
 	}
 	next := c.p

@@ -158,7 +158,8 @@ func (c *Collector) land() error {
 }
 
 // write makes a batch durable: the position, the memory of the emitted records
-// and their lines in one transaction, then the lines in the spool. It is the
+// and their lines in one transaction, then the lines in the spool; or, where there
+// is much of them, the lines where nobody sees them yet, then the rest. It is the
 // only way to the disk; of the collector it uses what nobody else touches while
 // a batch is on its way.
 func (c *Collector) write(b *batch) error {
@@ -169,21 +170,61 @@ func (c *Collector) write(b *batch) error {
 	}
 	change := audit.Change{Emitted: b.emitted, Forget: b.forget, Keep: b.keep, Drop: b.drop}
 	if len(b.lines) > 0 {
-		place, since := c.spool.Next(c.file.File, c.file.End, c.file.FileSince, len(b.lines))
-		c.file.File, c.file.End, c.file.FileSince = place.File, place.Offset+int64(len(b.lines)), since
-		change.Batch = &audit.Batch{Place: place, Lines: b.lines}
+		var err error
+		if change.Batch, err = c.place(b.lines); err != nil {
+			return err
+		}
 	}
 	b.position.File, b.position.End, b.position.FileSince = c.file.File, c.file.End, c.file.FileSince
 	change.Position = b.position
 	if err := c.state.Commit(change); err != nil {
 		return err
 	}
-	if change.Batch == nil {
+	if change.Batch == nil || c.staged {
 		return nil
 	}
 	if err := c.spool.Write(change.Batch.Place, b.lines); err != nil {
 		return fmt.Errorf("write %d bytes to the spool; they are written by the next run: %w", len(b.lines), err)
 	}
+	return nil
+}
+
+// place says where lines go, and stages them where they are to be staged.
+func (c *Collector) place(lines []byte) (*audit.Batch, error) {
+	place, since := c.spool.Next(c.file.File, c.file.End, c.file.FileSince, len(lines))
+	if c.staged && place.File != c.file.File {
+		if err := c.publish(); err != nil {
+			return nil, err
+		}
+		// What is staged from here on is another file's.
+		if err := c.state.Commit(audit.Change{Position: c.durable, Batch: &audit.Batch{}}); err != nil {
+			return nil, err
+		}
+	}
+	b := &audit.Batch{Place: place}
+	staged, err := c.spool.Stage(place, lines)
+	if err != nil {
+		return nil, fmt.Errorf("write %d bytes to the spool, of which nobody reads anything yet; the next run asks for them again: %w", len(lines), err)
+	}
+	end := place.Offset + int64(len(lines))
+	if c.staged = staged; staged {
+		b.Staged = end
+	} else {
+		b.Lines = lines
+	}
+	c.file.File, c.file.End, c.file.FileSince = place.File, end, since
+	return b, nil
+}
+
+// publish lets the Agent read what was staged.
+func (c *Collector) publish() error {
+	if !c.staged {
+		return nil
+	}
+	if err := c.spool.Publish(c.file.File, c.file.End); err != nil {
+		return fmt.Errorf("let the Agent read what was written; the next run does: %w", err)
+	}
+	c.staged = false
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -24,10 +25,12 @@ var partly = &spooltest.PartialError{Bytes: 1300, Err: syscall.EIO}
 func TestKilledBetweenAnyTwoOperations(t *testing.T) {
 	t.Parallel()
 	ways := map[string]func(*spooltest.MemFS) *spooltest.MemFS{
-		"killed":               func(d *spooltest.MemFS) *spooltest.MemFS { return d.Clone() },
-		"killed, lines beside": func(d *spooltest.MemFS) *spooltest.MemFS { return d.Clone() },
-		"the power went":       func(d *spooltest.MemFS) *spooltest.MemFS { return d.Crash(1) },
-		"the power went2":      func(d *spooltest.MemFS) *spooltest.MemFS { return d.Crash(2) },
+		"killed":                            func(d *spooltest.MemFS) *spooltest.MemFS { return d.Clone() },
+		"killed, lines are staged":          func(d *spooltest.MemFS) *spooltest.MemFS { return d.Clone() },
+		"the power went":                    func(d *spooltest.MemFS) *spooltest.MemFS { return d.Crash(1) },
+		"the power went2":                   func(d *spooltest.MemFS) *spooltest.MemFS { return d.Crash(2) },
+		"the power went, lines are staged":  func(d *spooltest.MemFS) *spooltest.MemFS { return d.Crash(1) },
+		"the power went2, lines are staged": func(d *spooltest.MemFS) *spooltest.MemFS { return d.Crash(2) },
 	}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
@@ -38,8 +41,8 @@ func TestKilledBetweenAnyTwoOperations(t *testing.T) {
 				if m.o.BatchSize > 1 {
 					m.o.BatchSize = 12_000 // two pages or three
 				}
-				if name == "killed, lines beside" {
-					m.large = 1
+				if strings.HasSuffix(name, "lines are staged") {
+					m.stageFrom = 1
 				}
 				m.site.add(22, 7*time.Minute, 20*time.Minute)
 				m.site.burst(13, 15*time.Minute)

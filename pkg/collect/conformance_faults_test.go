@@ -248,7 +248,7 @@ func eachOperation(t *testing.T, fail func(*machine, operation) error, back func
 			synctest.Test(t, func(t *testing.T) {
 				m := newMachine(newSite(k, 1), dir)
 				m.o.PageSize = 10
-				m.stop, m.large = n, n%2
+				m.stop, m.stageFrom = n, n%2
 				m.site.add(22, 7*time.Minute, 20*time.Minute)
 				m.site.burst(13, 15*time.Minute)
 				m.site.twins(3, 10*time.Minute)

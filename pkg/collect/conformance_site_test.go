@@ -87,9 +87,9 @@ type machine struct {
 	budget time.Duration
 	disk   *spooltest.MemFS
 	files  state.Files
-	// large is from how many bytes on a batch stands beside the state; 0 for the
+	// stageFrom is from how many bytes on a batch is staged; 0 for the
 	// usual.
-	large int
+	stageFrom int
 	// between is called between any two operations of a run on state and spool,
 	// with the name of the one before.
 	between func(operation string)
@@ -167,7 +167,13 @@ func (m *machine) run() (outcome, error) {
 func (m *machine) process(work func(context.Context, *collect.Collector, *outcome) error) (out outcome, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), m.budget+time.Minute)
 	defer cancel()
-	store, notice, err := state.Open(m.files, state.Options{Now: time.Now, Large: m.large})
+	dir, err := spool.Open(m.disk, spoolDir, spool.Options{
+		Now: time.Now, Oversize: "/run/oversize", MaxSize: 256 << 10, Staged: "stream", StageFrom: m.stageFrom,
+	})
+	if err != nil {
+		return out, err
+	}
+	store, notice, err := state.Open(m.files, state.Options{Now: time.Now, Holds: dir.Holds})
 	if err != nil {
 		return out, err
 	}
@@ -178,10 +184,6 @@ func (m *machine) process(work func(context.Context, *collect.Collector, *outcom
 		return out, err
 	}
 	at, err := m.site.Open(ctx, m.site.Site, position, m.asker)
-	if err != nil {
-		return out, err
-	}
-	dir, err := spool.Open(m.disk, spoolDir, spool.Options{Now: time.Now, Oversize: "/run/oversize", MaxSize: 256 << 10})
 	if err != nil {
 		return out, err
 	}
@@ -267,7 +269,7 @@ func (m *machine) watch(moments *[]moment) {
 // restart is the machine as it comes back after it was killed at that moment,
 // with what is left of its disk.
 func (m *machine) restart(at moment, disk *spooltest.MemFS, dir string) (*machine, error) {
-	back := &machine{site: m.site, o: m.o, budget: m.budget, disk: disk, large: m.large}
+	back := &machine{site: m.site, o: m.o, budget: m.budget, disk: disk, stageFrom: m.stageFrom}
 	back.live(dir)
 	for file, b := range at.files {
 		file = strings.Replace(file, filepath.Dir(m.files.State), filepath.Dir(back.files.State), 1)
@@ -350,6 +352,20 @@ type spiedSpool struct {
 func (s spiedSpool) Write(p audit.Place, lines []byte) error {
 	err := s.Dir.Write(p, lines)
 	s.m.did("Write")
+	return err
+}
+
+func (s spiedSpool) Stage(p audit.Place, lines []byte) (bool, error) {
+	done, err := s.Dir.Stage(p, lines)
+	if done || err != nil {
+		s.m.did("Stage")
+	}
+	return done, err
+}
+
+func (s spiedSpool) Publish(file string, length int64) error {
+	err := s.Dir.Publish(file, length)
+	s.m.did("Publish")
 	return err
 }
 

@@ -106,7 +106,7 @@ func (p plan) live() error {
 	}
 	k := kinds[p.kind]
 	m := newMachine(newSite(k, p.seed), place())
-	m.budget, m.o.PageSize, m.o.BatchSize, m.large = p.budget, p.pageSize, p.batch, p.large
+	m.budget, m.o.PageSize, m.o.BatchSize, m.stageFrom = p.budget, p.pageSize, p.batch, p.large
 	m.site.quirks(func(q *quirks) {
 		*q = quirks{MaxPage: p.clamp, EchoRequestedLimit: true, ShuffleTies: p.shuffle, ClockSkew: p.skew, Latency: p.latency}
 	})

@@ -56,6 +56,8 @@ func (takesAll) Next(string, int64, int64, int) (audit.Place, int64) {
 	return audit.Place{File: "a.jsonl"}, 0
 }
 
+func (takesAll) Stage(audit.Place, []byte) (bool, error) { return false, nil }
+
 func (takesAll) Write(audit.Place, []byte) error { return nil }
 
 // TestWhenAReadingByOffsetIsBelieved tells what each reading of the same records shows,

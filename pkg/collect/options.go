@@ -44,6 +44,8 @@ type State interface {
 type Spool interface {
 	Next(file string, end, since int64, n int) (place audit.Place, newSince int64)
 	Write(place audit.Place, lines []byte) error
+	Stage(place audit.Place, lines []byte) (done bool, err error)
+	Publish(file string, length int64) error
 	Recover(b audit.Batch) (written bool, rest []byte, err error)
 	Keep(recordID string, raw []byte) error
 }

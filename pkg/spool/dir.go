@@ -14,8 +14,9 @@ import (
 
 // The defaults of Options.
 const (
-	DefaultMaxSize = 64 << 20
-	DefaultMaxAge  = 24 * time.Hour
+	DefaultMaxSize   = 64 << 20
+	DefaultMaxAge    = 24 * time.Hour
+	DefaultStageFrom = 256 << 10
 )
 
 // Options are the settings of a Dir. The zero value of each means its default.
@@ -31,6 +32,11 @@ type Options struct {
 	MaxAge time.Duration
 	// Oversize is the folder for records too large for a line; Keep needs it.
 	Oversize string
+	// Staged is the name of the stream, under which large batches are staged; where
+	// it is empty, none is. StageFrom is from how many bytes on a batch is large;
+	// default 256 KiB.
+	Staged    string
+	StageFrom int
 }
 
 // Dir is the folder of one source. It is not safe for concurrent use.
@@ -38,6 +44,8 @@ type Dir struct {
 	fs   FS
 	path string
 	o    Options
+	// staging is the file that lines are staged for, empty for none.
+	staging string
 }
 
 // Open opens the folder at path and makes it, with mode 0700, when it is
@@ -59,6 +67,9 @@ func Open(fsys FS, path string, o Options) (*Dir, error) {
 	}
 	if o.MaxAge <= 0 {
 		o.MaxAge = DefaultMaxAge
+	}
+	if o.StageFrom <= 0 {
+		o.StageFrom = DefaultStageFrom
 	}
 	if err := ensureFolder(fsys, path); err != nil {
 		return nil, err
@@ -100,7 +111,8 @@ func checkFolder(fsys FS, path string) error {
 // since the epoch); the answer holds the same of the file to write to. That is
 // a new one when there is none, when it is gone or its length on disk is not
 // end (whoever changed it, nothing may be written at a wrong place), when it
-// would grow beyond MaxSize, and when it is MaxAge old. Next changes nothing.
+// would grow beyond MaxSize, when it is MaxAge old, and when the batch is large
+// enough to be staged and the file to be followed by another. Next changes nothing.
 func (d *Dir) Next(file string, end, since int64, n int) (place audit.Place, began int64) {
 	now := d.o.Now()
 	if d.continues(file, end, since, n, now) {
@@ -118,11 +130,18 @@ func (d *Dir) continues(file string, end, since int64, n int, now time.Time) boo
 	if age >= d.o.MaxAge || -age >= d.o.MaxAge {
 		return false
 	}
+	if file == d.staging {
+		return true
+	}
+	if d.stages(n) && end >= min(stageBehind, d.o.MaxSize/4) {
+		return false
+	}
 	info, err := d.fs.Lstat(filepath.Join(d.path, file))
 	return err == nil && info.Mode().IsRegular() && info.Size() == end
 }
 
-// Size is the number of spool files in the folder and of the bytes in them.
+// Size is the number of spool files in the folder and of the bytes in them. What is
+// staged does not count.
 func (d *Dir) Size() (bytes int64, files int, err error) {
 	entries, err := d.fs.ReadDir(d.path)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 var (
 	errNotRegular = errors.New("not a regular file")
 	errForeign    = errors.New("changed by somebody else")
+	errLost       = errors.New("lines that were staged are gone")
 )
 
 // Error is a failure of the spool. Its text says what happened to which path,
@@ -31,6 +32,10 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) DiskFull() bool {
 	return isDiskFull(e.Err) || errors.Is(e.Err, io.ErrShortWrite)
 }
+
+// Lost tells that lines that were staged are gone, or a part of them: a disk that
+// lost what was synced, or somebody who removed files.
+func (e *Error) Lost() bool { return errors.Is(e.Err, errLost) }
 
 // failed is the error for doing something to path that ended in err.
 func failed(doing, path string, err error) error {

@@ -120,6 +120,11 @@ func list(fsys FS, folder string, parse func(name string, e *entry) bool) ([]ent
 	return out, nil
 }
 
+// staged are the files that nobody is to read yet.
+func (f Folders) staged(fsys FS) ([]entry, error) {
+	return list(fsys, f.Spool, func(name string, _ *entry) bool { return strings.HasSuffix(name, stagedSuffix) })
+}
+
 // spooled are the files that the Agent tails.
 func (f Folders) spooled(fsys FS) ([]entry, error) {
 	return list(fsys, f.Spool, func(name string, _ *entry) bool { return isName(name) })
@@ -204,8 +209,8 @@ func ownerOf(fsys FS, path string) (o Owner, ok bool, err error) {
 
 // Usage is what the files of one source take.
 type Usage struct {
-	// Spooled are the bytes in the spool and of what waits to be spooled again,
-	// Delivered those that may be removed when space is needed.
+	// Spooled are the bytes in the spool, of what is staged, and of what waits to be
+	// spooled again, Delivered those that may be removed when space is needed.
 	Spooled, Delivered int64
 }
 
@@ -214,7 +219,7 @@ func (f Folders) Usage(fsys FS) (u Usage, err error) {
 	for _, part := range []struct {
 		list func(FS) ([]entry, error)
 		to   *int64
-	}{{f.spooled, &u.Spooled}, {f.takenOut, &u.Spooled}, {f.delivered, &u.Delivered}} {
+	}{{f.spooled, &u.Spooled}, {f.staged, &u.Spooled}, {f.takenOut, &u.Spooled}, {f.delivered, &u.Delivered}} {
 		entries, err := part.list(fsys)
 		if err != nil {
 			return Usage{}, err

@@ -44,6 +44,8 @@ type File interface {
 	// ReadAt and WriteAt are those of io.ReaderAt and io.WriterAt.
 	ReadAt(p []byte, off int64) (n int, err error)
 	WriteAt(p []byte, off int64) (n int, err error)
+	// Truncate makes the file size bytes long, which it was at least.
+	Truncate(size int64) error
 	// Sync makes the file's bytes and length durable.
 	Sync() error
 	Close() error

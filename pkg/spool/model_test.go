@@ -28,16 +28,22 @@ type caller struct {
 	file    string
 	end     int64
 	since   int64
+	staged  bool     // the file is not published yet
 	commits []string // every line that was ever committed
+	never   []string // and those that were not
 	lines   int
 }
 
-func newCaller(fs *spooltest.MemFS) *caller {
+// newCaller is one that stages batches from so many bytes on, or none for 0.
+func newCaller(fs *spooltest.MemFS, stageFrom int) *caller {
 	c := &caller{fs: fs}
 	c.o = spool.Options{
 		Now:     func() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) },
 		Random:  func() uint64 { c.names++; return c.names },
-		MaxSize: 4000,
+		MaxSize: 4000, StageFrom: stageFrom,
+	}
+	if stageFrom > 0 {
+		c.o.Staged = "site"
 	}
 	return c
 }
@@ -54,6 +60,10 @@ func (c *caller) start(fs *spooltest.MemFS) error {
 }
 
 func (c *caller) recover() error {
+	if err := c.dir.Holds(c.batch); err != nil {
+		return err
+	}
+	c.staged = false
 	_, rest, err := c.dir.Recover(c.batch)
 	if err != nil || len(rest) == 0 {
 		return err
@@ -63,30 +73,64 @@ func (c *caller) recover() error {
 	return c.dir.Write(c.batch.Place, c.batch.Lines)
 }
 
-// commit commits a batch of n lines and writes it.
+// commit commits a batch of lines of these lengths, behind it or before it writes it.
 func (c *caller) commit(lengths []int) error {
 	var lines []byte
+	var texts []string
 	for _, n := range lengths {
 		c.lines++
 		line := fmt.Sprintf("line %d %s\n", c.lines, strings.Repeat("x", n))
-		c.commits = append(c.commits, line)
+		texts = append(texts, line)
 		lines = append(lines, line...)
 	}
 	place, since := c.dir.Next(c.file, c.end, c.since, len(lines))
+	if c.staged && place.File != c.file {
+		if err := c.close(); err != nil {
+			return err
+		}
+	}
+	done, err := c.dir.Stage(place, lines)
+	if err != nil {
+		c.never = append(c.never, texts...)
+		return err
+	}
+	c.commits = append(c.commits, texts...)
 	c.put(place, since, lines)
+	if c.staged = done; done {
+		c.batch = audit.Batch{Place: place, Staged: c.end}
+		return nil
+	}
 	return c.dir.Write(place, lines)
+}
+
+// close ends a run: what is staged is published, and then nothing is to be done.
+func (c *caller) close() error {
+	if c.staged {
+		if err := c.dir.Publish(c.file, c.end); err != nil {
+			return err
+		}
+	}
+	c.staged, c.batch = false, audit.Batch{}
+	return nil
 }
 
 func (c *caller) put(place audit.Place, since int64, lines []byte) {
 	c.batch = audit.Batch{Place: place, Lines: lines}
-	c.file, c.end, c.since = place.File, place.Offset+int64(len(lines)), since
+	c.file, c.end, c.since = place.File, c.batch.End(), since
 }
 
 // wrong says what is wrong with the lines on disk, if anything: every line
-// that was committed must stand there once.
+// that was committed must stand there once, and no other one where the Agent reads.
 func (c *caller) wrong(fs *spooltest.MemFS) error {
 	found := map[string]int{}
-	for _, data := range fs.Files() {
+	files := fs.Files()
+	for name, data := range files {
+		if strings.HasSuffix(name, ".staged") {
+			if _, published := files[folder+"/"+c.batch.Place.File]; published || c.batch.Staged == 0 {
+				continue // nobody will publish it
+			}
+			data = data[:min(c.batch.Staged, int64(len(data)))]
+		}
 		for line := range strings.Lines(string(data)) {
 			found[line]++
 		}
@@ -94,6 +138,11 @@ func (c *caller) wrong(fs *spooltest.MemFS) error {
 	for _, line := range c.commits {
 		if found[line] != 1 {
 			return fmt.Errorf("%.10q… stands there %d times", line, found[line])
+		}
+	}
+	for _, line := range c.never {
+		if found[line] != 0 {
+			return fmt.Errorf("%.10q… stands there and was never committed", line)
 		}
 	}
 	return nil
@@ -112,7 +161,7 @@ func (c *caller) run(fs *spooltest.MemFS) error {
 			return err
 		}
 	}
-	return nil
+	return c.close()
 }
 
 // faults are the ways in which an operation fails.
@@ -129,7 +178,7 @@ var faults = []struct {
 // copy is a caller with the same memory; it can go on by itself.
 func (c *caller) copy() *caller {
 	d := *c
-	d.commits = slices.Clip(d.commits)
+	d.commits, d.never = slices.Clip(d.commits), slices.Clip(d.never)
 	d.o.Random = func() uint64 { d.names++; return d.names }
 	return &d
 }
@@ -152,6 +201,12 @@ func (c *caller) check(fs *spooltest.MemFS, seed uint64) error {
 	if err := c.wrong(fs.Crash(seed)); err != nil {
 		return fmt.Errorf("after a crash behind the next batch %w", err)
 	}
+	if err := c.close(); err != nil {
+		return fmt.Errorf("the end: %w", err)
+	}
+	if err := c.wrong(fs.Crash(seed)); err != nil {
+		return fmt.Errorf("after a crash behind the end %w", err)
+	}
 	return nil
 }
 
@@ -160,8 +215,21 @@ func (c *caller) check(fs *spooltest.MemFS, seed uint64) error {
 // was committed must come to disk once.
 func TestEveryOperationMayFail(t *testing.T) {
 	t.Parallel()
+	for name, from := range stageFroms {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			everyOperationMayFail(t, from)
+		})
+	}
+}
+
+// stageFroms are from how many bytes on lines are staged.
+var stageFroms = map[string]int{"nothing is staged": 0, "everything is staged": 1, "large batches are staged": 800}
+
+func everyOperationMayFail(t *testing.T, stageFrom int) {
+	t.Helper()
 	whole := newFS()
-	if err := newCaller(whole).run(whole); err != nil {
+	if err := newCaller(whole, stageFrom).run(whole); err != nil {
 		t.Fatal(err)
 	}
 	total := whole.Ops()
@@ -179,7 +247,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 				kind = op.Kind
 				return f.err
 			})
-			c := newCaller(fs)
+			c := newCaller(fs, stageFrom)
 			err := c.run(fs)
 			fs.Inject(nil)
 			at := fmt.Sprintf("%s at operation %d of %d, a %s", f.name, n, total, kind)
@@ -221,7 +289,7 @@ func TestWhateverHappens(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		fs := newFS()
-		c := newCaller(fs)
+		c := newCaller(fs, rapid.SampledFrom([]int{0, 1, 800}).Draw(t, "staged from"))
 		err := c.start(fs)
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			fs.Inject(nil)

@@ -42,8 +42,15 @@ func (d *Dir) Write(place audit.Place, lines []byte) error {
 // package comment says, and may be repeated. It reports whether something was
 // missing that it wrote. The lines in rest, in their order, have no place on disk: the caller
 // must commit them anew, at the beginning of a new file. They may share memory
-// with b.Lines.
+// with b.Lines. What was staged is published, and where there is no batch that was,
+// it was never committed, and is removed.
 func (d *Dir) Recover(b audit.Batch) (written bool, rest []byte, err error) {
+	if b.Staged > 0 {
+		return true, nil, d.Publish(b.Place.File, b.Staged)
+	}
+	if err := d.unstage(); err != nil {
+		return false, nil, err
+	}
 	if len(b.Lines) == 0 {
 		return false, nil, nil
 	}

@@ -316,7 +316,7 @@ func (s *Store) journal(tx *bolt.Tx, c audit.Change) error {
 	if err := getJSON(tx.Bucket(bucketShared), keyTag, &tag); err != nil {
 		return s.damage("what is shared", err)
 	}
-	lines := c.Batch != nil && len(c.Batch.Lines) > 0
+	lines := c.Batch != nil && c.Batch.Place.File != ""
 	// What is being shared is changed no more, nor does a number come twice.
 	closed := last.Number <= tag.Upto
 	if closed || lines && len(c.Emitted) > 0 {
@@ -327,7 +327,7 @@ func (s *Store) journal(tx *bolt.Tx, c audit.Change) error {
 	last.Emitted = append(last.Emitted, c.Emitted...)
 	if lines {
 		// Without new records, they are the rest of the last batch, at another place.
-		last.Ends = append(last.Ends, audit.Place{File: c.Batch.Place.File, Offset: c.Batch.Place.Offset + int64(len(c.Batch.Lines))})
+		last.Ends = append(last.Ends, audit.Place{File: c.Batch.Place.File, Offset: c.Batch.End()})
 	}
 	return putEntry(b, last)
 }

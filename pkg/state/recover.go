@@ -27,9 +27,10 @@ type Options struct {
 	Lock time.Duration
 	// Now is the wall clock, for the names of files set aside.
 	Now func() time.Time
-	// Large is from how many bytes of lines on a batch is written beside the state
-	// instead of into it; 0 means 2 MiB.
-	Large int
+	// Holds says whether the lines of a batch that was staged are still there; nil
+	// where nothing is staged. An error whose method Lost() bool answers true makes the
+	// state a damaged one: it promises what is not so.
+	Holds func(audit.Batch) error
 }
 
 // defaultLock is how long Open waits for another process.
@@ -58,8 +59,7 @@ func Open(f Files, o Options) (s *Store, notice string, err error) {
 	}
 	s, err = openWhole(f.State, false, o.Lock)
 	if err == nil {
-		// What stands beside the file is a part of the state, and not of its copies.
-		if _, _, err = s.Batch(); err != nil {
+		if err = s.holds(o); err != nil {
 			err = errors.Join(err, s.Close())
 		}
 	}
@@ -75,10 +75,22 @@ func Open(f Files, o Options) (s *Store, notice string, err error) {
 		return nil, "", errors.Join(err, lock.Close())
 	}
 	s.lock = lock
-	if o.Large > 0 {
-		s.large = o.Large
-	}
 	return s, notice, nil
+}
+
+// holds makes sure that the lines that were staged are there. The copies of a state
+// have none.
+func (s *Store) holds(o Options) error {
+	b, _, err := s.Batch()
+	if err != nil || b.Staged == 0 || o.Holds == nil {
+		return err
+	}
+	err = o.Holds(b)
+	var lost interface{ Lost() bool }
+	if errors.As(err, &lost) && lost.Lost() {
+		return s.damage("batch", err)
+	}
+	return err
 }
 
 // resume gives a state that nothing was ever committed to the floor of the

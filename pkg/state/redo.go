@@ -48,44 +48,30 @@ func unpack(v []byte) ([]byte, error) {
 	return lines, nil
 }
 
-// place is where a batch goes, and Beside where its lines stand if that is not in
-// the state's own file.
+// place is where a batch goes, and where its lines end if they were staged.
 type place struct {
 	audit.Place
-	Beside *beside `json:"lines,omitempty"`
+	Staged int64 `json:"staged,omitempty"`
 }
 
-// batch answers the last batch, without its lines where they stand beside.
-func batch(meta *bolt.Bucket) (b audit.Batch, aside *beside, err error) {
+// batch answers the last batch.
+func batch(meta *bolt.Bucket) (b audit.Batch, err error) {
 	var at place
 	if err := getJSON(meta, keyPlace, &at); err != nil {
-		return b, nil, err
+		return b, err
 	}
 	v, err := get(meta, keyLines)
 	if err != nil {
-		return b, nil, err
+		return b, err
 	}
 	lines, err := unpack(v)
-	return audit.Batch{Place: at.Place, Lines: lines}, at.Beside, err
+	return audit.Batch{Place: at.Place, Staged: at.Staged, Lines: lines}, err
 }
 
 // putBatch writes a batch.
 func (s *Store) putBatch(meta *bolt.Bucket, b audit.Batch) error {
-	at := place{Place: b.Place}
-	lines := b.Lines
-	if len(lines) >= s.large {
-		var was place
-		if err := getJSON(meta, keyPlace, &was); err != nil {
-			return s.damage("batch", err)
-		}
-		var err error
-		if at.Beside, err = s.besides.write(s.path, was.Beside, lines); err != nil {
-			return err
-		}
-		lines = nil
-	}
-	s.packed = pack(s.packed, keyLines, lines) // which bbolt shares until the transaction ends
-	return errors.Join(putJSON(meta, keyPlace, at), meta.Put(keyLines, s.packed))
+	s.packed = pack(s.packed, keyLines, b.Lines) // which bbolt shares until the transaction ends
+	return errors.Join(putJSON(meta, keyPlace, place{b.Place, b.Staged}), meta.Put(keyLines, s.packed))
 }
 
 // putNoBatch writes that there is none.

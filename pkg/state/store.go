@@ -31,7 +31,7 @@ var (
 )
 
 // format is the version of everything in the file; see docs/formats.md.
-const format = 2
+const format = 3
 
 // All keys are there from the first moment on, so that a missing one is damage
 // and never a beginning.
@@ -52,11 +52,8 @@ type Store struct {
 	db   *bolt.DB
 	file *os.File // db's file
 	lock *os.File // nil for a copy
-	// packed is the memory in which Commit packs a batch. One of large bytes or more
-	// is written beside the file.
-	packed  []byte
-	large   int
-	besides besides
+	// packed is the memory in which Commit packs a batch.
+	packed []byte
 	// failed is why the store can no longer be used, and faulted tells that
 	// bbolt may hold its locks for ever.
 	mu      sync.Mutex
@@ -96,7 +93,7 @@ func openWhole(path string, readOnly bool, lock time.Duration) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the state %s: %w", path, err)
 	}
-	s := &Store{path: path, db: db, file: file, large: largeBatch}
+	s := &Store{path: path, db: db, file: file}
 	if err := s.check(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -182,7 +179,7 @@ func (s *Store) check() error {
 		if _, err := position(meta); err != nil {
 			return s.damage("position", err)
 		}
-		if _, _, err := batch(meta); err != nil {
+		if _, err := batch(meta); err != nil {
 			return s.damage("batch", err)
 		}
 		want, err := chunks(meta)
@@ -225,7 +222,6 @@ func (s *Store) Close() error {
 	} else {
 		err = db.Close()
 	}
-	err = errors.Join(err, s.besides.close())
 	if s.lock != nil {
 		err = errors.Join(err, s.lock.Close())
 	}
@@ -249,20 +245,12 @@ func (s *Store) Position() (p audit.Position, err error) {
 // Batch is the last batch committed; ok is false before the first. Whether its
 // lines reached the disk is for the spool to say.
 func (s *Store) Batch() (b audit.Batch, ok bool, err error) {
-	var aside *beside
 	err = s.view(func(tx *bolt.Tx) error {
-		if b, aside, err = batch(tx.Bucket(bucketMeta)); err != nil {
+		if b, err = batch(tx.Bucket(bucketMeta)); err != nil {
 			return s.damage("batch", err)
 		}
 		return nil
 	})
-	if err == nil && aside != nil {
-		if b.Lines, err = aside.read(s.path); lostBeside(err) {
-			err = s.damage("batch", err)
-		} else if err != nil {
-			err = fmt.Errorf("read the last batch of the state %s: %w", s.path, err)
-		}
-	}
 	return b, err == nil && b.Place.File != "", err
 }
 
@@ -320,8 +308,12 @@ func (s *Store) NextSeen(ms int64) (next int64, ok bool, err error) {
 // Commit makes the change durable, all of it or nothing. After an error the
 // store answers nothing any more: only a new Open can tell what is on the disk.
 func (s *Store) Commit(c audit.Change) error {
-	if c.Batch != nil && c.Batch.Place.File == "" && len(c.Batch.Lines) > 0 {
+	switch b := c.Batch; {
+	case b == nil:
+	case b.Place.File == "" && (len(b.Lines) > 0 || b.Staged > 0):
 		return fmt.Errorf("commit to the state %s: a batch without a file", s.path)
+	case b.Staged < 0 || b.Staged > 0 && (len(b.Lines) > 0 || b.Staged <= b.Place.Offset):
+		return fmt.Errorf("commit to the state %s: a batch that was staged up to %d, and %d bytes of lines at %d", s.path, b.Staged, len(b.Lines), b.Place.Offset)
 	}
 	err := s.update(func(tx *bolt.Tx) error {
 		meta, seen := tx.Bucket(bucketMeta), tx.Bucket(bucketSeen)

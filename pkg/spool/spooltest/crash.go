@@ -38,7 +38,7 @@ func (m *MemFS) copy(random *rand.Rand) *MemFS {
 		if c := copies[n]; c != nil {
 			return c
 		}
-		c := &node{mode: n.mode, data: slices.Clone(n.data), onDisk: slices.Clone(n.onDisk), dirty: maps.Clone(n.dirty), changed: n.changed}
+		c := &node{mode: n.mode, data: slices.Clone(n.data), onDisk: slices.Clone(n.onDisk), dirty: maps.Clone(n.dirty), cut: n.cut, changed: n.changed}
 		copies[n] = c
 		if n.mode.IsDir() {
 			c.entries, c.disk = map[string]*node{}, map[string]*node{}
@@ -83,6 +83,10 @@ func (m *MemFS) lose(random *rand.Rand) {
 			}
 			return
 		}
+		if n.cut != nil && random.IntN(2) == 0 {
+			n.shorten()
+		}
+		n.cut = nil
 		chance := random.IntN(5) // of 4, so that all and nothing are common
 		for _, s := range slices.Sorted(maps.Keys(n.dirty)) {
 			if random.IntN(4) < chance {

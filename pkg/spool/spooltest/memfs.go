@@ -72,6 +72,7 @@ type node struct {
 	data    []byte
 	onDisk  []byte
 	dirty   map[int]bool // sectors written and not synced
+	cut     *int         // the least length that it was cut to and that is not synced
 	changed time.Time
 }
 
@@ -436,13 +437,44 @@ func (n *node) write(p []byte, off int64) {
 	}
 }
 
+func (f *file) Truncate(size int64) error {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if err := f.begin("Truncate"); err != nil {
+		return failure("truncate", f.path, err)
+	}
+	n := f.node
+	if size < 0 || size > int64(len(n.data)) {
+		return failure("truncate", f.path, syscall.EINVAL) // a real one would make it longer
+	}
+	to := int(size)
+	if n.cut != nil {
+		to = min(to, *n.cut)
+	}
+	n.cut = &to
+	n.data = n.data[:size]
+	maps.DeleteFunc(n.dirty, func(s int, _ bool) bool { return s*Sector >= len(n.data) })
+	f.fs.touch(n)
+	return nil
+}
+
+// shorten lets the disk know that the file was cut.
+func (n *node) shorten() {
+	if n.cut != nil {
+		n.onDisk = n.onDisk[:min(*n.cut, len(n.onDisk))]
+		n.cut = nil
+	}
+}
+
 func (f *file) Sync() error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	if err := f.begin("Sync"); err != nil {
 		clear(f.node.dirty)
+		f.node.cut = nil
 		return failure("sync", f.path, err)
 	}
+	f.node.shorten()
 	for s := range f.node.dirty {
 		f.node.reach(s)
 	}
