@@ -107,7 +107,7 @@ func TestWhatWasStagedIsLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.server.Fill(3, time.Second, atlassiantest.Jira)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		rec := &Recorder{}
 		res := Run(context.Background(), c, w.options, rec)
 		if res.Error != "" || res.Streams[0].Records < 3 {

@@ -4,8 +4,8 @@
 // # What it promises
 //
 // A Dir is one source's folder. Its files hold whole lines and only grow: a
-// byte once written is never changed, no file is truncated, preallocated,
-// reused or given another's name. The caller keeps, in its own transaction,
+// byte once written is never changed, no file that the Agent reads is truncated,
+// preallocated, reused or given another's name. The caller keeps, in its own transaction,
 // which batch goes to which Place, and then:
 //
 //  1. Next says where a batch is to go: behind what was written last, or at
@@ -23,6 +23,9 @@
 // So a batch that was committed is on disk exactly once after Recover, however
 // often 3 to 5 are cut short, and a batch that was not committed never was.
 //
+// A large batch that begins a file is written before it is committed, by Stage, where
+// the Agent does not read; others may follow it there. Publish gives the file its name.
+//
 // # What Recover does
 //
 //	The disk holds                              Recover
@@ -36,6 +39,12 @@
 //	some other byte within the batch            writes the lines there again that stand there
 //	                                            as whole lines, and returns the others
 //	a symbolic link, folder or device           fails: somebody else was here
+//
+//	it was staged, and waits                    cuts off what was never committed, and
+//	                                              gives the file its name
+//	it was staged, and has its name             syncs the folder, no more
+//	it was staged, and is not there as a whole  fails: the error is Lost
+//	it was not staged, and a staged file waits  removes that: it was never committed
 //
 // What stands there is written again, because it may only seem to: a system whose
 // sync failed shows bytes that it has dropped, and syncs them no more.
