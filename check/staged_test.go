@@ -29,29 +29,29 @@ func TestALargeHistoryIsStaged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inWorld(t, func(t *testing.T, w *world) {
-				w.server.Fill(3000, 20*time.Hour, atlassiantest.Jira)
+				w.server.Fill(12_000, 20*time.Hour, atlassiantest.Jira)
 				staged, asked := 0, 0
 				w.server.Fault(atlassiantest.Fault{Product: "jira", Kind: atlassiantest.KindAudit, Action: atlassiantest.Do(func() {
-					// The first pages are on their way to the disk, or there.
+					// By the eighth question the first pages are committed.
 					asked++
 					staged += len(w.staged())
 				})})
 				if fail {
-					w.server.Fault(atlassiantest.Fault{Product: "jira", Kind: atlassiantest.KindAudit, After: 3, Action: atlassiantest.Answer(403, `{"errorMessages":["no"]}`)})
+					w.server.Fault(atlassiantest.Fault{Product: "jira", Kind: atlassiantest.KindAudit, After: 10, Action: atlassiantest.Answer(403, `{"errorMessages":["no"]}`)})
 				}
 				c := w.config(classicAuth, "products: [jira]")
 				res, _ := w.runOnce(c)
 				if got := res.Error != ""; got != fail {
 					t.Fatalf("the run ended with %q", res.Error)
 				}
-				if asked < 4 || staged == 0 {
+				if asked < 10 || staged == 0 {
 					t.Errorf("of %d questions none saw a staged file", asked)
 				}
 				if left := w.staged(); len(left) != 0 {
 					t.Errorf("%v is left where the Agent does not read", left)
 				}
 				lines := len(w.spooled(audit.Jira))
-				if lines < 2000 || lines != res.Streams[0].Records {
+				if lines < 6000 || lines != res.Streams[0].Records {
 					t.Errorf("the Agent can read %d lines of %d", lines, res.Streams[0].Records)
 				}
 				w.server.ClearFaults()
