@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -172,6 +173,14 @@ type program struct {
 	path string
 }
 
+// writeProgram writes a file that is to be executed. No process is forked meanwhile:
+// it would inherit the file, open for writing, and the system executes no such file.
+func writeProgram(path string, text []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, text, 0o755)
+}
+
 const good = `{"type": "result", "error": null}`
 
 // newProgram makes a program that behaves as the words of play say, and answers these lines.
@@ -186,7 +195,7 @@ func newProgram(t *testing.T, play string, lines ...string) *program {
 		t.Fatal(err)
 	}
 	p := &program{t, filepath.Join(dir, "atlassian-audit-records")}
-	if err := os.WriteFile(p.path, text, 0o755); err != nil {
+	if err := writeProgram(p.path, text); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{filepath.Dir(dir), dir, p.path} { // whatever the umask

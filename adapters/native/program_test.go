@@ -27,7 +27,7 @@ func realProgram(t *testing.T) *program {
 		t.Skipf("the program is not there: run `make build` first: %v", err)
 	}
 	p := newProgram(t, "")
-	if err := os.WriteFile(p.path, text, 0o755); err != nil {
+	if err := writeProgram(p.path, text); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -155,7 +155,7 @@ func TestAProgramThatOthersMayWriteIsRefused(t *testing.T) {
 			return os.Mkdir(p.path, 0o755)
 		}, "PROGRAM is not a program that the Agent can run: install atlassian-audit-records in /usr/local/bin, or set `program_path` in init_config to its absolute path."},
 		{"its interpreter is nowhere", func(_ *testing.T, p *program, _ string) error {
-			return os.WriteFile(p.path, []byte("#!/nowhere/interpreter\n"), 0o755)
+			return writeProgram(p.path, []byte("#!/nowhere/interpreter\n"))
 		}, "PROGRAM could not be started: No such file or directory. Install it anew."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
