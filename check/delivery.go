@@ -197,6 +197,12 @@ func (r *run) renewDelivery(soft time.Time) {
 		if s.tracker == nil || s.collector == nil || s.err != nil {
 			continue
 		}
+		if s.waited {
+			if err := s.tracker.Look(); err != nil {
+				r.mishap(s.product, "look at the delivery", err)
+				continue
+			}
+		}
 		var broken error
 		out, err := s.tracker.Renew(s.collector.Position().File, func() error {
 			broken = s.collector.NewFile()
@@ -301,16 +307,25 @@ func (r *run) adoptOne(o spool.Owner) error {
 		return err
 	}
 	defer lock.Close() // nothing was written to it
+	// What its last run left behind, which may have been killed.
+	retireErr := state.Retire(files, func(b audit.Batch) (bool, error) {
+		dir, err := f.spool(o.Product, r.options, true)
+		if err != nil {
+			return false, err
+		}
+		_, rest, err := dir.Recover(b)
+		return len(rest) == 0, err
+	})
 	t, err := f.track(o.Home, o.Product, r.registry, r.config.Interval, settleTime(r.config), r.options.Now)
 	if err != nil {
-		return err
+		return errors.Join(retireErr, err)
 	}
 	out, settleErr := t.Settle("")
 	for _, g := range out.GivenUp {
 		r.tellOrphan(o, g)
 	}
 	_, renewErr := t.Renew("", func() error { return nil }, r.cramped)
-	return errors.Join(settleErr, renewErr, t.Save())
+	return errors.Join(retireErr, settleErr, renewErr, t.Save())
 }
 
 // tellOrphan tells, once, of lines that were given up and that no instance is

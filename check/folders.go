@@ -21,7 +21,7 @@ import (
 //	<base>/state/<host>/<product>.delivery.json  what is remembered of its files
 //	<base>/collected/<host>.<product>.json  the marker: collection began
 //	<base>/spool/<source>/*.jsonl           the spool, shared by all sites
-//	<base>/spool/<source>/<host>.<product>.staged  what is written and not committed yet
+//	<base>/spool/<source>/<host>.<product>.staged  what the Agent is not to read yet
 //	<base>/late/, <base>/delivered/         what was taken out of it
 //	<base>/oversize/, <base>/tokens.json    shared by all sites
 //

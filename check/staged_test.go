@@ -2,10 +2,15 @@ package check
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"atlassian_audit_records/pkg/atlassian/atlassiantest"
 	"atlassian_audit_records/pkg/audit"
@@ -118,5 +123,103 @@ func TestWhatWasStagedIsLost(t *testing.T) {
 			t.Errorf("it was not told: %q", said)
 		}
 		w.wantSpooled(audit.Jira)
+	})
+}
+
+// killed makes of a product's only spool file what a run leaves behind that was killed
+// before it could publish it.
+func (w *world) killed(c *Config, p audit.Product) (staged string) {
+	w.t.Helper()
+	path := w.files("spool", p)[0]
+	info, err := os.Stat(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	f := foldersOf(w.run, c.Name())
+	store, _, err := state.Open(f.state(p), state.Options{Now: time.Now})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	position, err := store.Position()
+	if err == nil {
+		err = store.Commit(audit.Change{Position: position, Batch: &audit.Batch{Place: audit.Place{File: filepath.Base(path)}, Staged: info.Size()}})
+	}
+	staged = filepath.Join(filepath.Dir(path), f.host+"."+string(p)+".staged")
+	for _, err := range []error{
+		err, store.Close(), os.Rename(path, staged),
+		os.Chtimes(staged, time.Now(), time.Now()), os.Chtimes(f.state(p).State, time.Now(), time.Now()),
+	} {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return staged
+}
+
+// TestWhatWasStagedIsSeenTo where nobody collects the stream any more: another
+// instance's run publishes it, once, and whoever collects it again finds nothing amiss.
+func TestWhatWasStagedIsSeenTo(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		a := w.tailer()
+		jira, confluence := w.config(classicAuth, "products: [jira]"), w.config(classicAuth, "products: [confluence]")
+		w.runWell(confluence)
+		want := w.spooled(audit.Confluence)
+		staged := w.killed(confluence, audit.Confluence)
+		a.ack()
+		look := func(when string, want []string) {
+			t.Helper()
+			w.dated()
+			for _, path := range w.files("late", audit.Confluence) {
+				if err := os.Chtimes(path, time.Now(), time.Now()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(want, w.spooled(audit.Confluence)); diff != "" {
+				t.Errorf("%s, the spool differs (-want +got):\n%s", when, diff)
+			}
+		}
+		w.runWell(jira)
+		look("as long as somebody may collect it", []string{})
+		pass(26 * time.Hour)
+		w.runWell(jira)
+		look("once nobody does, it is old and goes the way of what is late", []string{})
+		if _, err := os.Lstat(staged); !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("it is still staged: %v", err)
+		}
+		pass(26 * time.Hour)
+		w.runWell(jira)
+		look("a day later", want)
+		a.ack()
+		pass(26 * time.Hour)
+		w.runWell(jira) // takes it to what is delivered
+		look("after the Agent has delivered it", []string{})
+		if _, rec := w.runWell(confluence); len(rec.Events) > 0 {
+			t.Errorf("whoever collects it again is told %q", rec.Events)
+		}
+		look("when somebody collects it again", []string{})
+	})
+}
+
+// TestWhatWasStagedTooLongAgo is taken out in the run that publishes it: the Agent would
+// send it, and Datadog refuse it.
+func TestWhatWasStagedTooLongAgo(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		c := w.config(classicAuth, "products: [jira]")
+		w.runWell(c)
+		want := w.spooled(audit.Jira)
+		w.killed(c, audit.Jira)
+		w.tailer().write()
+		pass(20 * time.Hour)
+		w.runWell(c)
+		if got := w.spooled(audit.Jira); len(got) != 0 {
+			t.Errorf("%d lines are for the Agent to read, and too old", len(got))
+		}
+		pass(3 * time.Minute)
+		w.runWell(c)
+		if diff := cmp.Diff(want, w.spooled(audit.Jira)); diff != "" {
+			t.Errorf("what is spooled again (-want +got):\n%s", diff)
+		}
 	})
 }

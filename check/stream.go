@@ -36,6 +36,10 @@ type stream struct {
 	tracker  *spool.Tracker
 	delivery spool.Outcome
 
+	// waited is true where what a run before had staged has its file only since the
+	// collector was opened, perhaps: the tracker has not seen that.
+	waited bool
+
 	// busy is true where another run is in progress.
 	busy bool
 	// idle says why nothing was asked, or nothing more: to wait, a full spool, or that
@@ -125,6 +129,7 @@ const backfillWait = 5 * time.Second
 func (r *run) openStates() {
 	for _, s := range r.streams {
 		o := state.Options{Now: r.options.Now, Holds: func(b audit.Batch) error {
+			s.waited = true
 			dir, err := r.folders.spool(s.product, r.options, true)
 			if err != nil {
 				return err

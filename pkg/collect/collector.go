@@ -38,6 +38,9 @@ type Collector struct {
 	file audit.Position
 	// staged is true while the Agent does not see that file.
 	staged bool
+	// stale is true while the state says of a file that it was staged which has its
+	// name since the run before.
+	stale bool
 	// pace is how long the last answer took.
 	pace time.Duration
 	// stride is how much of a log's past is read at once where it is read upwards,
@@ -71,7 +74,7 @@ func Open(o Options, state State, spool Spool, source Source) (*Collector, error
 	if err != nil {
 		return nil, fmt.Errorf("complete the last batch: %w", err)
 	}
-	c.wrote = ok
+	c.wrote, c.stale = ok, b.Staged > 0
 	if len(rest) > 0 {
 		c.file = audit.Position{}
 		c.open().lines = slices.Clone(rest)

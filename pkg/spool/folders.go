@@ -255,25 +255,32 @@ func (f Folders) Held(fsys FS, offsets Offsets) (int64, error) {
 			held -= o.Bytes
 		}
 	}
-	entries, err = f.takenOut(fsys)
-	for _, e := range entries {
-		held += e.size
+	for _, hidden := range []func(FS) ([]entry, error){f.takenOut, f.staged} {
+		entries, err := hidden(fsys)
+		if err != nil {
+			return 0, err
+		}
+		for _, e := range entries {
+			held += e.size
+		}
 	}
-	return held, err
+	return held, nil
 }
 
 // Left are the streams that nothing was written for since a moment, and that have
-// files in the spool or taken out of it.
+// files in the spool, staged or taken out of it.
 func (f Folders) Left(fsys FS, since time.Time) ([]Owner, error) {
 	entries, err := f.spooled(fsys)
 	if err != nil {
 		return nil, err
 	}
-	out, err := f.takenOut(fsys)
-	if err != nil {
-		return nil, err
+	for _, hidden := range []func(FS) ([]entry, error){f.takenOut, f.staged} {
+		more, err := hidden(fsys)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, more...)
 	}
-	entries = append(entries, out...)
 	old := func(e entry) bool { return e.changed.Before(since) && e.born().Before(since) }
 	if !slices.ContainsFunc(entries, old) {
 		return nil, nil // as nearly always

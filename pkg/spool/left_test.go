@@ -57,6 +57,25 @@ func TestLeft(t *testing.T) {
 	}
 }
 
+// TestLeftWithNothingButWhatWasStaged: by a run that was killed, and none came after it.
+func TestLeftWithNothingButWhatWasStaged(t *testing.T) {
+	t.Parallel()
+	d := newDepot(t)
+	d.write(0)
+	if err := d.fs.Rename(places.Spool+"/"+d.file, places.Spool+"/a.jira.staged"); err != nil {
+		t.Fatal(err)
+	}
+	for since, want := range map[time.Time][]spool.Owner{
+		d.now:                  nil,
+		d.now.Add(time.Minute): {{Home: d.site, Product: audit.Jira}},
+	} {
+		got, err := places.Left(d.fs, since)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("since %v: %v (-want +got):\n%s", since, err, diff)
+		}
+	}
+}
+
 // TestWhoseALongLineIs: a line may be longer than what is read at first, and a
 // file without an end of line is nobody's.
 func TestWhoseALongLineIs(t *testing.T) {

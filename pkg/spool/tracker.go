@@ -114,6 +114,9 @@ func Track(fsys FS, f Folders, o TrackerOptions) (*Tracker, error) {
 	return t, nil
 }
 
+// Look looks at the folders again, where files have come since.
+func (t *Tracker) Look() error { return t.look() }
+
 // look lists the stream's files and takes note of what the Agent knows of them.
 func (t *Tracker) look() error {
 	t.now = t.o.Now()

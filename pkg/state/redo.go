@@ -3,6 +3,8 @@ package state
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"os"
 
 	"atlassian_audit_records/pkg/audit"
 
@@ -77,4 +79,44 @@ func (s *Store) putBatch(meta *bolt.Bucket, b audit.Batch) error {
 // putNoBatch writes that there is none.
 func putNoBatch(meta *bolt.Bucket) error {
 	return errors.Join(putJSON(meta, keyPlace, place{}), meta.Put(keyLines, pack(nil, keyLines, nil)))
+}
+
+// Retire completes the last batch of a stream that nobody collects any more, and
+// lets go of it: whoever collects the stream again looks for none of its files, which
+// may be gone by then. complete answers whether the batch is on the disk. The caller
+// holds the lock; a state that is missing or damaged is left as it is, and one that
+// is used as old as it was.
+func Retire(f Files, complete func(audit.Batch) (done bool, err error)) error {
+	info, err := os.Lstat(f.State)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at the state: %w", err)
+	}
+	s, err := openWhole(f.State, false, defaultLock)
+	if err != nil {
+		return err
+	}
+	retired, err := s.retire(complete)
+	if err := errors.Join(err, s.Close()); err != nil || !retired {
+		return err
+	}
+	return os.Chtimes(f.State, info.ModTime(), info.ModTime())
+}
+
+func (s *Store) retire(complete func(audit.Batch) (bool, error)) (retired bool, err error) {
+	b, ok, err := s.Batch()
+	if err != nil || !ok {
+		return false, err
+	}
+	if done, err := complete(b); err != nil || !done {
+		return false, err
+	}
+	p, err := s.Position()
+	if err != nil {
+		return false, err
+	}
+	p.File, p.End, p.FileSince = "", 0, 0
+	return true, s.Commit(audit.Change{Position: p, Batch: &audit.Batch{}})
 }
