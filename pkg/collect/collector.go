@@ -38,9 +38,6 @@ type Collector struct {
 	file audit.Position
 	// staged is true while the Agent does not see that file.
 	staged bool
-	// stale is true while the state says of a file that it was staged which has its
-	// name since the run before.
-	stale bool
 	// pace is how long the last answer took.
 	pace time.Duration
 	// stride is how much of a log's past is read at once where it is read upwards,
@@ -74,7 +71,14 @@ func Open(o Options, state State, spool Spool, source Source) (*Collector, error
 	if err != nil {
 		return nil, fmt.Errorf("complete the last batch: %w", err)
 	}
-	c.wrote, c.stale = ok, b.Staged > 0
+	c.wrote = ok
+	if b.Staged > 0 {
+		// From now on the file may be removed, and another one staged.
+		if err := state.Commit(audit.Change{Position: c.p, Batch: &audit.Batch{}}); err != nil {
+			return nil, fmt.Errorf("let go of what was staged: %w", err)
+		}
+		c.wrote = false
+	}
 	if len(rest) > 0 {
 		c.file = audit.Position{}
 		c.open().lines = slices.Clone(rest)

@@ -192,7 +192,7 @@ func (c *Collector) write(b *batch) error {
 // place says where lines go, and stages them where they are to be staged.
 func (c *Collector) place(lines []byte) (*audit.Batch, error) {
 	place, since := c.spool.Next(c.file.File, c.file.End, c.file.FileSince, len(lines))
-	if (c.staged || c.stale) && place.File != c.file.File {
+	if c.staged && place.File != c.file.File {
 		if err := c.publish(); err != nil {
 			return nil, err
 		}
@@ -201,7 +201,6 @@ func (c *Collector) place(lines []byte) (*audit.Batch, error) {
 		if err := c.state.Commit(audit.Change{Position: c.durable, Batch: &audit.Batch{}}); err != nil {
 			return nil, err
 		}
-		c.stale = false
 	}
 	b := &audit.Batch{Place: place}
 	staged, err := c.spool.Stage(place, lines)

@@ -1,12 +1,15 @@
 package collect_test
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"atlassian_audit_records/internal/sourcetest"
+	"atlassian_audit_records/pkg/collect"
 )
 
 // TestWhatIsStagedIsNeverTakenForAnotherFile: a run was killed behind a publication,
@@ -16,26 +19,8 @@ func TestWhatIsStagedIsNeverTakenForAnotherFile(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, m *machine) {
 		m.stageFrom = 1
-		killed := func(m *machine, after string, at func(moment)) *machine {
-			var moments []moment
-			m.watch(&moments)
-			watch := m.between
-			m.between = func(operation string) {
-				watch(operation)
-				at(moments[len(moments)-1])
-			}
-			_, err := m.run()
-			must(t, err)
-			i := slices.IndexFunc(moments, func(at moment) bool { return at.after == after })
-			if i < 0 {
-				t.Fatalf("there was no %s", after)
-			}
-			back, err := m.restart(moments[i], moments[i].disk.Clone(), t.TempDir())
-			must(t, err)
-			return back
-		}
 		m.site.add(2, time.Second, time.Minute)
-		m = killed(m, "Publish", func(moment) {})
+		m = killed(t, m, "Publish", func(moment) {})
 		before, err := m.lines()
 		must(t, err)
 		if len(before) != 2 {
@@ -43,15 +28,11 @@ func TestWhatIsStagedIsNeverTakenForAnotherFile(t *testing.T) {
 		}
 		pass(interval)
 		m.site.add(40, time.Second, 0)
-		m = killed(m, "Stage", func(at moment) {
+		m = killed(t, m, "Stage", func(at moment) {
 			if at.after != "Recover" {
 				return
 			}
-			for name := range m.disk.Files() {
-				if strings.HasPrefix(name, spoolDir) {
-					must(t, m.disk.Remove(name))
-				}
-			}
+			m.clearUp(t)
 		})
 		_, err = m.settle()
 		must(t, err)
@@ -68,6 +49,78 @@ func TestWhatIsStagedIsNeverTakenForAnotherFile(t *testing.T) {
 			t.Errorf("%d lines are there, want 40", len(after))
 		}
 	})
+}
+
+// killed is the machine as it comes back after its next run was killed behind the first
+// such operation. at is called at each moment before.
+func killed(t *testing.T, m *machine, after string, at func(moment)) *machine {
+	t.Helper()
+	var moments []moment
+	m.watch(&moments)
+	watch := m.between
+	m.between = func(operation string) {
+		watch(operation)
+		at(moments[len(moments)-1])
+	}
+	_, err := m.run()
+	must(t, err)
+	i := slices.IndexFunc(moments, func(at moment) bool { return at.after == after })
+	if i < 0 {
+		t.Fatalf("there was no %s", after)
+	}
+	back, err := m.restart(moments[i], moments[i].disk.Clone(), t.TempDir())
+	must(t, err)
+	return back
+}
+
+// clearUp is what somebody does who wants room.
+func (m *machine) clearUp(t *testing.T) {
+	t.Helper()
+	for name := range m.disk.Files() {
+		if strings.HasPrefix(name, spoolDir) {
+			must(t, m.disk.Remove(name))
+		}
+	}
+}
+
+// TestWhatWasPublishedMayBeRemoved after any run, also one that only published what
+// another one had staged, and failed.
+func TestWhatWasPublishedMayBeRemoved(t *testing.T) {
+	t.Parallel()
+	for _, after := range []string{"Commit", "Publish"} {
+		t.Run("killed behind "+after, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, m *machine) {
+				m.stageFrom = 1
+				m.site.add(2, time.Second, time.Minute)
+				runs(t, m, 1) // whose files are delivered
+				m.clearUp(t)
+				m.site.add(3, time.Second, 0)
+				pass(interval)
+				m = killed(t, m, after, func(moment) {})
+				failure := errors.New("Atlassian is down")
+				if _, err := m.process(func(context.Context, *collect.Collector, *outcome) error { return failure }); !errors.Is(err, failure) {
+					t.Fatal(err)
+				}
+				lines, err := m.lines()
+				must(t, err)
+				if len(lines) != 3 {
+					t.Fatalf("%d lines were published", len(lines))
+				}
+				m.clearUp(t)
+				out, err := m.settle()
+				must(t, err)
+				if out.notice != "" {
+					t.Errorf("it was told: %s", out.notice)
+				}
+				more, err := m.lines()
+				must(t, err)
+				if n := len(lines) + len(more); n != 3 {
+					t.Errorf("of 3 records there were %d lines", n)
+				}
+			})
+		})
+	}
 }
 
 func id(l sourcetest.Line) string { return l.ID }
