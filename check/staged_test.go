@@ -1,7 +1,6 @@
 package check
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -113,12 +112,11 @@ func TestWhatWasStagedIsLost(t *testing.T) {
 		}
 		w.server.Fill(3, time.Second, atlassiantest.Jira)
 		pass(time.Minute)
-		rec := &Recorder{}
-		res := Run(context.Background(), c, w.options, rec)
+		res, rec := w.runOnce(c)
 		if res.Error != "" || res.Streams[0].Records < 3 {
 			t.Errorf("the run ended with %+v", res)
 		}
-		said := strings.Join(rec.Recorded().Warnings, "\n")
+		said := strings.Join(rec.Warnings, "\n")
 		if !strings.Contains(said, "0 of the 70 bytes") || !strings.Contains(said, "its copy of") {
 			t.Errorf("it was not told: %q", said)
 		}

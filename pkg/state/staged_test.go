@@ -12,11 +12,11 @@ import (
 	"atlassian_audit_records/pkg/audit"
 )
 
-// lostLines says of itself that lines are lost, or not.
-type lostLines struct{ lost bool }
+// missingError says of itself that lines are lost, or not.
+type missingError struct{ lost bool }
 
-func (l lostLines) Error() string { return "a.staged has 3 of the 70 bytes" }
-func (l lostLines) Lost() bool    { return l.lost }
+func (l missingError) Error() string { return "a.staged has 3 of the 70 bytes" }
+func (l missingError) Lost() bool    { return l.lost }
 
 // TestTheLastBatchIsThere whatever its size, whether it was staged, and whatever came
 // before it, in this process and in the next.
@@ -78,9 +78,9 @@ func TestLinesThatWereStagedAndAreGone(t *testing.T) {
 	}{
 		"they are there":       {batch: staged, holds: func(audit.Batch) error { return nil }},
 		"nobody can say":       {batch: staged},
-		"they are gone":        {batch: staged, holds: func(audit.Batch) error { return lostLines{true} }, notice: "its copy of"},
-		"the disk says no":     {batch: staged, holds: func(audit.Batch) error { return lostLines{false} }, err: "3 of the 70 bytes"},
-		"nobody asks of lines": {batch: audit.Batch{Place: staged.Place, Lines: []byte("a\n")}, holds: func(audit.Batch) error { return lostLines{true} }},
+		"they are gone":        {batch: staged, holds: func(audit.Batch) error { return missingError{true} }, notice: "its copy of"},
+		"the disk says no":     {batch: staged, holds: func(audit.Batch) error { return missingError{false} }, err: "3 of the 70 bytes"},
+		"nobody asks of lines": {batch: audit.Batch{Place: staged.Place, Lines: []byte("a\n")}, holds: func(audit.Batch) error { return missingError{true} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
