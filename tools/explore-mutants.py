@@ -63,7 +63,7 @@ MUTANTS = {
     "a replay puts back what is not delivered": (
         "pkg/spool/replay.go", "\t\t\tend = n.Acked\n", "\t\t\tend = e.size\n"),
     "a replay counts what it only began": (
-        "pkg/spool/replay.go", "if x.Done, err = t.exists(x.Into); err != nil {", "if x.Done = true; err != nil {"),
+        "pkg/spool/replay.go", "if x.Done = x.Done || there[x.Into]; x.Done {", "if x.Done = x.Done || there[x.Into] || true; x.Done {"),
     "a replay puts back what is a copy": (
         "pkg/spool/replay.go", "if n.Copy || slices.ContainsFunc(", "if false && slices.ContainsFunc("),
     "a record that is too long is not kept whole": (
@@ -73,6 +73,12 @@ MUTANTS = {
     "an answer of status 500 is an empty list": (
         "pkg/collect/page.go", "\t\tif err != nil {\n\t\t\treturn view{}, err\n\t\t}\n\t\tc.learn(p)",
         "\t\tif err != nil && ctx.Err() != nil {\n\t\t\treturn view{}, err\n\t\t}\n\t\tc.learn(p)"),
+    "what is staged is published with what was never committed": (
+        "pkg/spool/stage.go", "if there && file != d.staging {", "if false {"),
+    "what is staged is committed and not synced": (
+        "pkg/spool/stage.go", "if err := d.finish(f, path, place.Offset); err != nil {", "if err := f.Close(); err != nil {"),
+    "another file is staged before the last one has its name": (
+        "pkg/collect/commit.go", "if c.staged && place.File != c.file.File {", "if false {"),
 }
 
 
