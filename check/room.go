@@ -159,10 +159,10 @@ func (r *run) filled() {
 	r.full(r.spoolText(r.config.SpoolMaxSize))
 }
 
-// roomy is a source that is asked only while there is room for what it answers.
-func (s *source) roomy(ctx context.Context, q audit.Query) (audit.Page, error) {
+// roomy asks only while there is room for what is answered.
+func (s *source) roomy(ctx context.Context, q audit.Query, ask func(context.Context, audit.Query) (audit.Page, error)) (audit.Page, error) {
 	if err := s.room(); err != nil {
 		return audit.Page{}, err
 	}
-	return s.endpoint.Page(ctx, q)
+	return ask(ctx, q)
 }

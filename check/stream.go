@@ -111,7 +111,29 @@ func (s *source) Asked() []audit.Asked {
 
 // Page implements collect.Source.
 func (s *source) Page(ctx context.Context, q audit.Query) (audit.Page, error) {
-	page, err := s.roomy(ctx, q)
+	return s.note(s.roomy(ctx, q, s.endpoint.Page))
+}
+
+// Prefetch implements collect.Prefetcher, as far as the endpoint does.
+func (s *source) Prefetch(ctx context.Context, q audit.Query, next func(oldest int64) (audit.Query, bool)) (audit.Page, error) {
+	p, ok := s.endpoint.(collect.Prefetcher)
+	if !ok {
+		return s.Page(ctx, q)
+	}
+	return s.note(s.roomy(ctx, q, func(ctx context.Context, q audit.Query) (audit.Page, error) {
+		return p.Prefetch(ctx, q, next)
+	}))
+}
+
+// Settle implements collect.Prefetcher.
+func (s *source) Settle() {
+	if p, ok := s.endpoint.(collect.Prefetcher); ok {
+		p.Settle()
+	}
+}
+
+// note takes note of an answer.
+func (s *source) note(page audit.Page, err error) (audit.Page, error) {
 	if s.failed = err; err != nil {
 		return page, err
 	}

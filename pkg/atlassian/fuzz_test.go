@@ -175,6 +175,7 @@ func FuzzLayouts(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		nextCursor(body) // of any bytes it is text, or nothing
 		for name, l := range map[string]layout{"jira": jira().layout, "confluence": confluence().layout, "data center": entityLayout()} {
+			lastDate(body, l) // of any bytes it is a moment, or none
 			records, _, err := decodePage(body, l, 4)
 			if err != nil && len(records) > 0 {
 				t.Fatalf("%s: an error came with records", name)

@@ -36,6 +36,10 @@ type question struct {
 	// sent is called for each request sent to url, waited for each answer that
 	// asks to wait; both may be nil.
 	sent, waited func()
+	// before is the first answer where it was fetched before its turn, else nil.
+	before func() fetched
+	// arrived is told the body of a good answer before it is judged; may be nil.
+	arrived func(body []byte)
 	// decode reads the body of an answer that looks good. Its error must not
 	// quote the body.
 	decode func(body []byte) error
@@ -67,6 +71,7 @@ func (c *Client) do(ctx context.Context, q question) (answer, *Error) {
 	p := &pauses{ctx: ctx, now: c.now, rand: c.rand}
 	a, err := backoff.Retry(ctx, func() (answer, error) {
 		a, failure := c.attempt(ctx, q)
+		q.before = nil
 		if p.last = failure; failure != nil {
 			return a, failure
 		}
@@ -108,8 +113,49 @@ func (p *pauses) NextBackOff() time.Duration {
 
 // attempt sends one request and judges what comes back.
 func (c *Client) attempt(ctx context.Context, q question) (answer, *Error) {
-	if err := c.limiter.Wait(ctx); err != nil {
+	var f fetched
+	if q.before != nil {
+		f = q.before()
+	} else {
+		f = c.fetch(ctx, q)
+	}
+	if f.failure != nil {
+		return answer{}, f.failure
+	}
+	q.untilEnd = f.untilEnd
+	if f.err != nil && !errors.Is(f.err, errTooLarge) && ctx.Err() != nil {
 		return answer{}, c.interrupted(ctx, q)
+	}
+	if q.arrived != nil && f.err == nil && f.resp.StatusCode == http.StatusOK {
+		q.arrived(f.body)
+	}
+	failure := c.judge(ctx, q, f.resp, f.date, f.body, f.err)
+	if failure == nil {
+		c.noteQuota(f.resp.Header, f.date)
+	}
+	if failure != nil && !failure.Until.IsZero() && q.waited != nil {
+		q.waited()
+	}
+	return answer{date: f.date, size: len(f.body), user: userName(f.resp.Header)}, failure
+}
+
+// fetched is an answer that is here and was not looked at yet.
+type fetched struct {
+	resp *http.Response // its body is read and closed
+	date time.Time
+	body []byte
+	// err is what went wrong while the body was read, failure what went wrong
+	// before there was an answer.
+	err     error
+	failure *Error
+	// untilEnd is for the question; see there.
+	untilEnd bool
+}
+
+// fetch sends one request and takes the answer.
+func (c *Client) fetch(ctx context.Context, q question) (f fetched) {
+	if err := c.limiter.Wait(ctx); err != nil {
+		return fetched{failure: c.interrupted(ctx, q)}
 	}
 	attemptCtx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -117,38 +163,27 @@ func (c *Client) attempt(ctx context.Context, q question) (answer, *Error) {
 	attemptCtx = context.WithValue(attemptCtx, countKey{}, q)
 	req, err := http.NewRequestWithContext(attemptCtx, http.MethodGet, q.url.String(), nil)
 	if err != nil {
-		return answer{}, c.failure(q, Error{Code: CodeBadRequest, Person: true,
-			What: "the address could not be asked", Next: "check `site` and `gateway`", Err: err})
+		return fetched{failure: c.failure(q, Error{Code: CodeBadRequest, Person: true,
+			What: "the address could not be asked", Next: "check `site` and `gateway`", Err: err})}
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
 	acceptGzip(req)
 	resp, err := q.client.Do(req)
 	if err != nil {
-		return answer{}, c.judgeSilence(ctx, q, err)
+		return fetched{failure: c.judgeSilence(ctx, q, err)}
 	}
 	defer resp.Body.Close()
-	a := answer{user: userName(resp.Header)}
+	f = fetched{resp: resp, untilEnd: q.untilEnd}
 	if resp.StatusCode != http.StatusProxyAuthRequired {
-		a.date = c.observe(resp.Header)
+		f.date = c.observe(resp.Header)
 	}
 	limit := q.maxBody
 	if resp.StatusCode != http.StatusOK {
 		limit = maxErrorBody
 	}
-	body, err := c.unzip.read(resp, limit, q.sizeHint)
-	if err != nil && !errors.Is(err, errTooLarge) && ctx.Err() != nil {
-		return answer{}, c.interrupted(ctx, q)
-	}
-	failure := c.judge(ctx, q, resp, a.date, body, err)
-	if failure == nil {
-		c.noteQuota(resp.Header, a.date)
-	}
-	if failure != nil && !failure.Until.IsZero() && q.waited != nil {
-		q.waited()
-	}
-	a.size = len(body)
-	return a, failure
+	f.body, f.err = c.unzip.read(resp, limit, q.sizeHint)
+	return f
 }
 
 // userName is the X-AUSERNAME header, which Data Center sends with every answer

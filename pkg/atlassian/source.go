@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 
 	"atlassian_audit_records/pkg/audit"
 )
@@ -54,8 +55,9 @@ type Source struct {
 	// tried is true once another route was tried; accepted once an answer
 	// showed that the credential works where it is.
 	tried, accepted     bool
-	requests, throttled int
+	requests, throttled atomic.Int64
 	lastBody            int
+	prefetching
 }
 
 // Source is the audit log of a product. cloudID may be empty as long as the
@@ -76,10 +78,10 @@ func (s *Source) Route() string { return s.route }
 
 // Requests is the number of HTTP requests sent to the audit API so far, each
 // attempt counted, requests for tokens and the cloudId not.
-func (s *Source) Requests() int { return s.requests }
+func (s *Source) Requests() int { return int(s.requests.Load()) }
 
 // Throttled is how many of them were answered with a request to wait.
-func (s *Source) Throttled() int { return s.throttled }
+func (s *Source) Throttled() int { return int(s.throttled.Load()) }
 
 // Page asks one question. The records come in the order of the answer; their
 // bytes share the memory of the whole answer. An error is an *Error.
@@ -99,9 +101,7 @@ func (s *Source) Page(ctx context.Context, q audit.Query) (audit.Page, error) {
 		return audit.Page{}, &Error{Code: CodeBadRequest, Person: true, Site: s.c.name, Product: s.name,
 			What: "an organisation has no products, and a site no log of the organisation", Next: "check `site`, `organization` and `products`"}
 	}
-	if q.Limit <= 0 || q.Limit > maxLimit {
-		q.Limit = maxLimit
-	}
+	q.Limit = limitOf(q)
 	page, err := s.ask(ctx, s.route, q)
 	if err == nil || !err.refusedHere() || s.tried || s.accepted {
 		return s.result(page, err)
@@ -133,6 +133,14 @@ func (s *Source) Page(ctx context.Context, q audit.Query) (audit.Page, error) {
 	return s.result(otherPage, otherErr)
 }
 
+// limitOf is how many records are asked for.
+func limitOf(q audit.Query) int {
+	if q.Limit <= 0 || q.Limit > maxLimit {
+		return maxLimit
+	}
+	return q.Limit
+}
+
 func (s *Source) result(p audit.Page, err *Error) (audit.Page, error) {
 	if err != nil {
 		return audit.Page{}, err
@@ -156,37 +164,45 @@ func (s *Source) ask(ctx context.Context, route string, q audit.Query) (audit.Pa
 		return audit.Page{}, err
 	}
 	u.RawQuery = s.product.query(q).Encode()
-	limit := int64(maxBody)
-	if q.Limit == 1 {
-		limit = maxBodyOfOne
-	}
 	var page audit.Page
-	a, err := s.c.do(ctx, question{
-		client:   s.c.authed,
-		product:  s.name,
-		url:      u,
-		maxBody:  limit,
-		sizeHint: s.lastBody,
-		sent:     func() { s.requests++ },
-		waited:   func() { s.throttled++ },
-		decode: func(body []byte) (err error) {
-			if s.name == audit.Organization {
-				page, err = decodeEvents(body, q.Limit)
-				return err
-			}
-			page.Records, page.Limit, err = decodePage(body, s.product.layout, q.Limit)
+	asked := s.question(u, q.Limit)
+	asked.before = s.prefetched(ctx, asked)
+	asked.arrived = s.whenArrived(route)
+	asked.decode = func(body []byte) (err error) {
+		if s.name == audit.Organization {
+			page, err = decodeEvents(body, q.Limit)
 			return err
-		},
-	})
+		}
+		page.Records, page.Limit, err = decodePage(body, s.product.layout, q.Limit)
+		return err
+	}
+	a, err := s.c.do(ctx, asked)
 	if err != nil {
 		return audit.Page{}, cursorRefused(q, err)
 	}
 	if s.name == audit.Jira {
 		page.Records = jiraCut(q, page.Records)
 	}
-	s.lastBody = a.size
+	s.lastBody, s.largest = a.size, max(s.largest, a.size)
 	page.Date = a.date
 	return page, nil
+}
+
+// question asks for at most so many records at an address.
+func (s *Source) question(u *url.URL, records int) question {
+	limit := int64(maxBody)
+	if records == 1 {
+		limit = maxBodyOfOne
+	}
+	return question{
+		client:   s.c.authed,
+		product:  s.name,
+		url:      u,
+		maxBody:  limit,
+		sizeHint: s.lastBody,
+		sent:     func() { s.requests.Add(1) },
+		waited:   func() { s.throttled.Add(1) },
+	}
 }
 
 // address is the resource on a route.

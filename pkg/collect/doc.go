@@ -14,7 +14,9 @@
 //     memory of the records are one commit of the state. Only then are the
 //     lines written, at exactly that place, and synced. Where answers come
 //     faster than the disk writes, several pages share a commit, and the next
-//     are read meanwhile; commits still follow one another.
+//     are read meanwhile; commits still follow one another. Where it can be
+//     foreseen, the question after a page is asked before the page is looked at;
+//     its answer is used only if that question proves to be the next one.
 //  5. A crash before the commit never happened. A crash after it is repaired by
 //     writing the same bytes at the same place (Open).
 //  6. What was emitted is forgotten only where nothing will ever be read again.

@@ -27,6 +27,20 @@ type Source interface {
 	Page(ctx context.Context, q audit.Query) (audit.Page, error)
 }
 
+// Prefetcher is a Source that can fetch the answer to the next question while it
+// decodes this one's.
+type Prefetcher interface {
+	Source
+	// Prefetch is Page. As soon as the answer's bytes are here, and before they
+	// are checked, next may be told, once, the time at which the page seems to
+	// end, and says what will be asked then, if anything. That is fetched
+	// meanwhile, and thrown away where the next Prefetch asks something else; it
+	// ends with ctx.
+	Prefetch(ctx context.Context, q audit.Query, next func(oldest int64) (audit.Query, bool)) (audit.Page, error)
+	// Settle gives up what was fetched and never asked for, and waits for its end.
+	Settle()
+}
+
 // State keeps the position. See pkg/state for what each method promises.
 type State interface {
 	Position() (audit.Position, error)

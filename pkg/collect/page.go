@@ -32,9 +32,15 @@ var errRepeated = errors.New("the same page came twice from Atlassian: nothing o
 
 // ask asks once, with as many records as answers of a bearable size hold.
 func (c *Collector) ask(ctx context.Context, q audit.Query) (view, error) {
+	return c.askAnd(ctx, q, nil)
+}
+
+// askAnd is ask; where the source can, it fetches meanwhile what next says will
+// be asked after it. next may be nil.
+func (c *Collector) askAnd(ctx context.Context, q audit.Query, next func(oldest int64) (audit.Query, bool)) (view, error) {
 	for {
 		q.Limit = max(1, c.limit-c.less)
-		p, err := c.source.Page(ctx, q)
+		p, err := c.page(ctx, q, next)
 		var tooLarge interface{ TooLarge() bool }
 		if err != nil && c.limit > 1 && errors.As(err, &tooLarge) && tooLarge.TooLarge() {
 			c.limit, c.good = max(1, c.limit/2), 0
@@ -51,6 +57,18 @@ func (c *Collector) ask(ctx context.Context, q audit.Query) (view, error) {
 		}
 		return v, nil
 	}
+}
+
+func (c *Collector) page(ctx context.Context, q audit.Query, next func(oldest int64) (audit.Query, bool)) (audit.Page, error) {
+	s, ok := c.source.(Prefetcher)
+	if next == nil || !ok {
+		return c.source.Page(ctx, q)
+	}
+	return s.Prefetch(ctx, q, func(oldest int64) (audit.Query, bool) {
+		following, ok := next(oldest)
+		following.Limit = q.Limit
+		return following, ok
+	})
 }
 
 // learn takes what a page says and shows of the size that is applied. It only

@@ -31,6 +31,9 @@ type walk struct {
 	// answer took.
 	next *ahead
 	pace time.Duration
+	// early bounds what is asked before its turn, endEarly ends it.
+	early    context.Context //nolint:containedctx // it outlives the call that makes it
+	endEarly context.CancelFunc
 	// lo is the lowest millisecond wanted. Everything above pivot is read; pivot
 	// itself and what lies below is not. A live walk begins at Forever.
 	lo, pivot int64
@@ -172,7 +175,7 @@ func (w *walk) step(ctx context.Context, q audit.Query, v view) (done bool, err 
 		if w.affords() {
 			below := *w
 			below.pivot, below.expect = v.oldest, v.at(v.oldest)
-			w.askAhead(ctx, below.question())
+			w.askAhead(ctx, below.question(), below.foresee())
 		}
 		return false, w.take(v, v.oldest, false)
 	case leaves:

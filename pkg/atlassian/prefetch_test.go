@@ -1,0 +1,248 @@
+package atlassian_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"atlassian_audit_records/pkg/atlassian"
+	"atlassian_audit_records/pkg/atlassian/atlassiantest"
+	"atlassian_audit_records/pkg/audit"
+)
+
+// descent reads a log from its newest record down, as a walk does.
+type descent struct {
+	source *atlassian.Source
+	ctx    context.Context //nolint:containedctx // a test's
+	// foresee is what is said to be asked after a page; nil reads page by page.
+	foresee func(oldest int64) (audit.Query, bool)
+	// foreseen counts how often that was asked for.
+	foreseen int
+}
+
+func (d *descent) ask(q audit.Query) (audit.Page, error) {
+	if d.foresee == nil {
+		return d.source.Page(d.ctx, q)
+	}
+	return d.source.Prefetch(d.ctx, q, func(oldest int64) (audit.Query, bool) {
+		d.foreseen++
+		return d.foresee(oldest)
+	})
+}
+
+// below asks for what ends at a time.
+func below(ms int64) audit.Query { return audit.Query{To: ms, Bounded: true, Limit: 10} }
+
+func ahead(oldest int64) (audit.Query, bool) { return below(oldest), true }
+
+// down is what each question brought, or what went wrong, to the log's end.
+func (d *descent) down() (told []string) {
+	q := audit.Query{Limit: 10}
+	for {
+		page, err := d.ask(q)
+		var e *atlassian.Error
+		if errors.As(err, &e) {
+			wait := time.Duration(0)
+			if !e.Until.IsZero() {
+				wait = time.Until(e.Until)
+			}
+			return append(told, fmt.Sprint(e.Code, e.Status, e.Person, e.Reason, wait))
+		}
+		told = append(told, fmt.Sprint(page.Limit, page.Records))
+		if len(page.Records) < 10 {
+			return told
+		}
+		q = below(page.Records[9].Millis)
+	}
+}
+
+// filled is a server with as many records, of distinct moments, and a source of it.
+func filled(t *testing.T, p audit.Product, records int) (*atlassiantest.Server, *atlassian.Source) {
+	t.Helper()
+	server := atlassiantest.New(atlassiantest.Options{Seed: 1})
+	at := time.Now().Add(-time.Hour)
+	for range records {
+		at = at.Add(time.Second)
+		server.AddBurst(string(p), 1, at)
+	}
+	server.SetQuirks(string(p), atlassiantest.Quirks{Latency: time.Second, MaxPage: 1000})
+	c := client(t, server.Transport(), basic(t, atlassiantest.DefaultClassicToken))
+	return server, c.Source(p, "", atlassian.RouteSite)
+}
+
+func TestWhatIsFetchedBeforeItsTurnIsJudgedAtItsTurn(t *testing.T) {
+	t.Parallel()
+	for name, action := range map[string]*atlassiantest.Action{
+		"nothing goes wrong":          nil,
+		"an error of the server":      new(atlassiantest.ServerError(500)),
+		"an answer that breaks off":   new(atlassiantest.Truncate(0.5)),
+		"an answer that seems whole":  new(atlassiantest.TruncateQuietly(0.5)),
+		"no JSON":                     new(atlassiantest.MalformedJSON()),
+		"a login page":                new(atlassiantest.LoginPage()),
+		"a redirect to a login page":  new(atlassiantest.LoginRedirect()),
+		"a connection that is reset":  new(atlassiantest.Reset()),
+		"no answer":                   new(atlassiantest.Hang()),
+		"a wait that is short":        new(atlassiantest.RateLimit(time.Second, atlassiantest.RetrySeconds)),
+		"a wait that is long":         new(atlassiantest.RateLimit(time.Hour, atlassiantest.RetrySeconds)),
+		"a wait until a moment":       new(atlassiantest.RateLimit(time.Hour, atlassiantest.RetryDate)),
+		"unavailable":                 new(atlassiantest.Unavailable(time.Hour, atlassiantest.RetrySeconds)),
+		"refused":                     new(atlassiantest.Answer(http.StatusForbidden, "")),
+		"not found":                   new(atlassiantest.Answer(http.StatusNotFound, "")),
+		"an answer of too many bytes": new(atlassiantest.Huge(9 << 20)),
+		"an empty list":               new(atlassiantest.EmptyList()),
+		"a record without a date":     new(atlassiantest.DropField(9, "created")),
+	} {
+		for _, p := range both {
+			for _, nth := range []int{1, 2, 3} {
+				t.Run(fmt.Sprintf("%s/%s/answer %d", p, name, nth), func(t *testing.T) {
+					t.Parallel()
+					read := func(foresee func(int64) (audit.Query, bool)) (told []string, requests, throttled int) {
+						synctest.Test(t, func(t *testing.T) {
+							server, source := filled(t, p, 35)
+							if action != nil {
+								server.Fault(atlassiantest.Fault{Nth: nth, Action: *action})
+							}
+							told = (&descent{source: source, ctx: t.Context(), foresee: foresee}).down()
+							source.Settle()
+							requests, throttled = source.Requests(), source.Throttled()
+						})
+						return told, requests, throttled
+					}
+					want, wantRequests, wantThrottled := read(nil)
+					got, requests, throttled := read(ahead)
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("read page by page (-) and fetched before (+):\n%s", diff)
+					}
+					if requests < wantRequests || requests > wantRequests+1 || throttled != wantThrottled {
+						t.Errorf("%d requests, %d waits; page by page %d and %d", requests, throttled, wantRequests, wantThrottled)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestTheNextPageTravelsWhileOneIsDecoded(t *testing.T) {
+	t.Parallel()
+	for _, p := range both {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server, source := filled(t, p, 35)
+				d := &descent{source: source, ctx: t.Context(), foresee: ahead}
+				q := audit.Query{Limit: 10}
+				for n := 1; n <= 4; n++ {
+					began := time.Now()
+					page, err := d.ask(q)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if took := time.Since(began); n > 1 && took != 0 {
+						t.Errorf("answer %d took %s, although it was fetched before", n, took)
+					}
+					if n == 4 {
+						break
+					}
+					time.Sleep(time.Second)
+					synctest.Wait()
+					if got := len(server.Requests()); got != n+1 {
+						t.Errorf("%d requests while page %d is looked at, want %d", got, n, n+1)
+					}
+					q = below(page.Records[9].Millis)
+				}
+				source.Settle()
+				if got := source.Requests(); got != 4 {
+					t.Errorf("%d requests, want 4", got)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsNotForeseenIsNotFetched(t *testing.T) {
+	t.Parallel()
+	nobody := func(int64) (audit.Query, bool) { return audit.Query{}, false }
+	wrong := func(oldest int64) (audit.Query, bool) { return below(oldest - 1), true }
+	with := func(value string) func([]byte) []byte {
+		return func(raw []byte) []byte { return append(raw[:len(raw)-1:len(raw)-1], `,"more":`+value+"}"...) }
+	}
+	for name, tc := range map[string]struct {
+		foresee func(int64) (audit.Query, bool)
+		nth     int // the answer that edit changes, 0 for none
+		edit    atlassiantest.Action
+		// foreseen is how often it was asked what comes next.
+		foreseen, requests int
+	}{
+		"nobody knows what is asked next":              {foresee: nobody, foreseen: 3, requests: 4},
+		"what was foreseen is not what is asked, once": {foresee: wrong, foreseen: 1, requests: 5},
+		"the last page is not followed":                {foresee: ahead, foreseen: 3, requests: 4},
+		"the last date of a page cannot be read": {foresee: ahead, foreseen: 1, requests: 3, // from 1970 on there is nothing
+			nth: 2, edit: atlassiantest.SetField(9, "created", `"yesterday"`)},
+		"a page is a good deal smaller than the one before": {foresee: ahead, foreseen: 1, requests: 2,
+			nth: 2, edit: atlassiantest.EmptyList()},
+		"a date inside the last record looks like its own": {foresee: ahead, foreseen: 1, requests: 5,
+			nth: 1, edit: atlassiantest.Edit(9, with(`{"created":"2020-01-01T00:00:00.000+0000"}`))},
+		"a text of the last record looks like its date": {foresee: ahead, foreseen: 3, requests: 4,
+			nth: 1, edit: atlassiantest.Edit(9, with(`"\"created\":\"2020-01-01T00:00:00.000+0000\""`))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server, source := filled(t, audit.Jira, 35)
+				if tc.nth > 0 {
+					server.Fault(atlassiantest.Fault{Nth: tc.nth, Action: tc.edit})
+				}
+				d := &descent{source: source, ctx: t.Context(), foresee: tc.foresee}
+				d.down()
+				source.Settle()
+				if d.foreseen != tc.foreseen || source.Requests() != tc.requests {
+					t.Errorf("foreseen %d times in %d requests, want %d and %d", d.foreseen, source.Requests(), tc.foreseen, tc.requests)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsFetchedAndNeverAskedForEnds(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(cancel func(), s *atlassian.Source){
+		"it is given up":        func(_ func(), s *atlassian.Source) { s.Settle() },
+		"its context ends":      func(cancel func(), _ *atlassian.Source) { cancel() },
+		"both, one after other": func(cancel func(), s *atlassian.Source) { cancel(); s.Settle(); s.Settle() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// That nothing is left when the bubble ends is what synctest checks.
+			synctest.Test(t, func(t *testing.T) {
+				server, source := filled(t, audit.Jira, 35)
+				server.Fault(atlassiantest.Fault{Nth: 2, Action: atlassiantest.Hang()})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				d := &descent{source: source, ctx: ctx, foresee: ahead}
+				first, err := d.ask(audit.Query{Limit: 10})
+				if err != nil {
+					t.Fatal(err)
+				}
+				second := below(first.Records[9].Millis)
+				synctest.Wait()
+				began := time.Now()
+				end(cancel, source)
+				synctest.Wait()
+				if took := time.Since(began); took != 0 || len(server.Requests()) != 2 {
+					t.Errorf("it ended after %s and %d requests", took, len(server.Requests()))
+				}
+				d.ctx = t.Context()
+				if page, err := d.ask(second); err != nil || len(page.Records) != 10 {
+					t.Errorf("asked afterwards: %d records, %v", len(page.Records), err)
+				}
+				source.Settle()
+			})
+		})
+	}
+}
