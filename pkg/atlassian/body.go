@@ -2,6 +2,7 @@ package atlassian
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -45,9 +46,11 @@ func (u *unzippers) put(z *unzipper) {
 	}
 }
 
-// take takes all of a compressed body, of at most limit bytes.
+// take takes all of a compressed body, of at most limit bytes. After an error what
+// came before it can be unpacked.
 func (z *unzipper) take(body io.Reader, limit int64) error {
 	z.packed = z.packed[:0]
+	defer func() { z.from.Reset(z.packed) }()
 	for {
 		if len(z.packed) == cap(z.packed) {
 			z.packed = slices.Grow(z.packed, packedSize)
@@ -58,7 +61,6 @@ func (z *unzipper) take(body io.Reader, limit int64) error {
 		case int64(len(z.packed)) > limit:
 			return errTooLarge
 		case errors.Is(err, io.EOF):
-			z.from.Reset(z.packed)
 			return nil
 		case err != nil:
 			return err
@@ -75,17 +77,15 @@ func acceptGzip(req *http.Request) { req.Header.Set("Accept-Encoding", "gzip") }
 // limit bytes; errTooLarge says that there are more. hint is about how large it is,
 // or 0.
 func (u *unzippers) read(resp *http.Response, limit int64, hint int) ([]byte, error) {
-	from := io.Reader(resp.Body)
+	from, cut := io.Reader(resp.Body), error(nil)
 	hint += hint / 16 // a little more is no reason to move what has been read
 	switch n := resp.ContentLength; {
 	case strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip"):
 		z := u.get()
 		defer u.put(z)
-		if err := z.take(resp.Body, limit); err != nil {
-			return nil, err
-		}
-		if err := z.Reset(&z.from); errors.Is(err, io.EOF) {
-			return nil, nil // there is no body
+		cut = z.take(resp.Body, limit)
+		if err := z.Reset(&z.from); errors.Is(err, io.EOF) || err != nil && cut != nil {
+			return nil, cut // there is no body
 		} else if err != nil {
 			return nil, fmt.Errorf("unpack the body: %w", err)
 		}
@@ -102,5 +102,5 @@ func (u *unzippers) read(resp *http.Response, limit int64, hint int) ([]byte, er
 	if err == nil && int64(b.Len()) > limit {
 		return b.Bytes()[:limit], errTooLarge
 	}
-	return b.Bytes(), err
+	return b.Bytes(), cmp.Or(cut, err)
 }

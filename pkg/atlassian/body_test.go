@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 func packed(t *testing.T, text string) string {
@@ -68,6 +69,38 @@ func TestBodiesAreReadAsTheyWereSent(t *testing.T) {
 				}
 			case err != nil || string(got) != tc.want:
 				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestOfACompressedAnswerThatIsCutWhatCameIsUnpacked: it may say why something was
+// refused.
+func TestOfACompressedAnswerThatIsCutWhatCameIsUnpacked(t *testing.T) {
+	t.Parallel()
+	noise := make([]byte, 4<<10) // which cannot be compressed
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	whole := packed(t, "why: "+string(noise))
+	reset := errors.New("the connection was reset")
+	for _, tc := range []struct {
+		name  string
+		body  io.Reader
+		limit int64
+		begin string // of what is unpacked
+		err   error
+	}{
+		{"the connection breaks", io.MultiReader(strings.NewReader(whole[:2<<10]), iotest.ErrReader(reset)), 1 << 20, "why: ", reset},
+		{"the connection breaks in the header", io.MultiReader(strings.NewReader(whole[:5]), iotest.ErrReader(reset)), 1 << 20, "", reset},
+		{"the connection breaks at once", iotest.ErrReader(reset), 1 << 20, "", reset},
+		{"as long as may be", strings.NewReader(whole), int64(len(whole)), "why: ", nil},
+		{"a byte longer", strings.NewReader(whole), int64(len(whole)) - 1, "why: ", errTooLarge},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			resp := &http.Response{Header: http.Header{"Content-Encoding": {"gzip"}}, Body: io.NopCloser(tc.body), ContentLength: -1}
+			got, err := new(unzippers).read(resp, tc.limit, 0)
+			if !errors.Is(err, tc.err) || !strings.HasPrefix(string(got), tc.begin) || tc.begin == "" && len(got) > 0 {
+				t.Errorf("%d bytes that begin with %.5q, and the error %v; want %q and %v", len(got), got, err, tc.begin, tc.err)
 			}
 		})
 	}

@@ -4,14 +4,16 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"runtime"
+	"sync"
+	"time"
 
 	"atlassian_audit_records/pkg/audit"
 )
 
 // prefetching is what a Source fetches before its turn: the answer to the next
 // question travels while this one is decoded. It is judged when it is asked for,
-// like any other; what nobody asks for is thrown away.
+// like any other; what nobody asks for is thrown away, but for a request to wait:
+// that is the answer to whatever is asked next. No other question leaves meanwhile.
 type prefetching struct {
 	// next says what is asked next, for the question that is being asked; nil
 	// where nobody wants to know.
@@ -31,9 +33,11 @@ type early struct {
 	url    string
 	ctx    context.Context //nolint:containedctx // its end is not the end of what asks for the answer
 	cancel context.CancelFunc
-	// ended is closed when got is there.
+	// ended is closed when got and until are there.
 	ended chan struct{}
 	got   fetched
+	// until is when the wait is over that the answer asks for; zero for none.
+	until time.Time
 }
 
 // Prefetch is Page for a question that another will follow. As soon as the
@@ -42,8 +46,8 @@ type early struct {
 // is fetched meanwhile, at most until ctx ends. A page that is much smaller than
 // the one before is taken for the last. Whoever calls it must call Settle.
 //
-// Where something else is asked by the next call than was foreseen, a request
-// was in vain; that happens once to a Source, which foresees nothing after it.
+// Where the next Prefetch asks something else than was foreseen, a request was in
+// vain; that happens once to a Source, which foresees nothing after it.
 func (s *Source) Prefetch(ctx context.Context, q audit.Query, next func(oldest int64) (audit.Query, bool)) (audit.Page, error) {
 	s.next, s.ctx = next, ctx
 	defer func() { s.next, s.ctx = nil, nil }()
@@ -53,34 +57,39 @@ func (s *Source) Prefetch(ctx context.Context, q audit.Query, next func(oldest i
 // Settle gives up what was fetched and not asked for, and waits for its end.
 func (s *Source) Settle() {
 	if e := s.early; e != nil {
-		s.early = nil
 		e.cancel()
 		<-e.ended
+		if !s.c.now().Before(e.until) {
+			s.early = nil
+		}
 	}
 }
 
 // prefetched is the answer to a question where it was fetched before, else nil.
 func (s *Source) prefetched(ctx context.Context, q question) func() fetched {
 	e := s.early
-	switch {
-	case e == nil:
+	if e == nil {
 		return nil
-	case e.url == q.url.String():
-		s.early = nil
-		return func() fetched {
-			<-e.ended
-			cut := e.ctx.Err() != nil && ctx.Err() == nil
-			e.cancel()
-			if cut {
-				return s.c.fetch(ctx, q)
-			}
-			return e.got
-		}
-	case s.next != nil:
+	}
+	asked := e.url == q.url.String()
+	if !asked && s.next != nil {
 		s.wrong = true
 		s.Settle()
 	}
-	return nil
+	<-e.ended
+	waits := s.c.now().Before(e.until)
+	if !asked && !waits {
+		return nil
+	}
+	s.early = nil
+	return func() fetched {
+		cut := e.ctx.Err() != nil && ctx.Err() == nil
+		e.cancel()
+		if cut && !waits {
+			return s.c.fetch(ctx, q)
+		}
+		return e.got
+	}
 }
 
 // whenArrived fetches what is asked next, if that can be foreseen.
@@ -113,18 +122,34 @@ func (s *Source) whenArrived(route string) func([]byte) {
 	}
 }
 
+// fetchEarly returns when the question is on its way: were it left to the scheduler,
+// it would leave when this one's answer is decoded where all processors are busy,
+// and whether it left at all before it is given up would be chance.
 func (s *Source) fetchEarly(ctx context.Context, q question, hint int) {
 	q.sizeHint = hint
 	ctx, cancel := context.WithCancel(ctx)
 	e := &early{url: q.url.String(), ctx: ctx, cancel: cancel, ended: make(chan struct{})}
 	s.early = e
+	left, count := make(chan struct{}), q.sent
+	leave := sync.OnceFunc(func() { close(left) })
+	q.sent = func() {
+		count()
+		leave()
+	}
 	go func() {
 		defer close(e.ended)
 		e.got = s.c.fetch(ctx, q)
+		if e.got.resp == nil {
+			return
+		}
+		if failure := s.c.judgeStatus(q, e.got.resp, e.got.date, e.got.body); failure != nil {
+			e.until = failure.Until
+		}
 	}()
-	// The question is to leave before this one's answer is decoded: where all
-	// processors are busy it would leave when that is done.
-	runtime.Gosched()
+	select {
+	case <-left:
+	case <-e.ended:
+	}
 }
 
 // lastDate is the date of what looks like the last record of a page. The text is

@@ -246,3 +246,116 @@ func TestWhatIsFetchedAndNeverAskedForEnds(t *testing.T) {
 		})
 	}
 }
+
+func TestAWaitThatNobodyAskedForBindsWhatIsAskedNext(t *testing.T) {
+	t.Parallel()
+	limited := atlassiantest.RateLimit(10*time.Minute, atlassiantest.RetrySeconds)
+	other := below(time.Now().UnixMilli())
+	for name, tc := range map[string]struct {
+		action atlassiantest.Action
+		// later is how long it takes until something else is asked; settled is true
+		// where the answer is given up before.
+		later   time.Duration
+		settled bool
+		ask     func(*descent) (audit.Page, error)
+		// wait is what is said to whoever asks, requests how many there are then.
+		wait     time.Duration
+		requests int
+	}{
+		"a question that was not foreseen": {limited, time.Minute, false,
+			func(d *descent) (audit.Page, error) { return d.ask(other) }, 10 * time.Minute, 2},
+		"a question in between": {limited, time.Minute, false,
+			func(d *descent) (audit.Page, error) { return d.source.Page(d.ctx, other) }, 10 * time.Minute, 2},
+		"a question in between, while the answer is on its way": {limited, 0, false,
+			func(d *descent) (audit.Page, error) { return d.source.Page(d.ctx, other) }, 10 * time.Minute, 2},
+		"a question after it was given up": {limited, time.Minute, true,
+			func(d *descent) (audit.Page, error) { return d.source.Page(d.ctx, other) }, 10 * time.Minute, 2},
+		"a question after the wait": {limited, 11 * time.Minute, true,
+			func(d *descent) (audit.Page, error) { return d.source.Page(d.ctx, other) }, 0, 3},
+		"an answer that is no wait": {atlassiantest.ServerError(500), time.Minute, true,
+			func(d *descent) (audit.Page, error) { return d.source.Page(d.ctx, other) }, 0, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server, source := filled(t, audit.Jira, 35)
+				server.Fault(atlassiantest.Fault{Nth: 2, Action: tc.action})
+				d := &descent{source: source, ctx: t.Context(), foresee: ahead}
+				if _, err := d.ask(audit.Query{Limit: 10}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(tc.later)
+				if tc.settled {
+					source.Settle()
+				}
+				_, err := tc.ask(d)
+				wait, e := time.Duration(0), (*atlassian.Error)(nil)
+				if errors.As(err, &e) {
+					wait = time.Until(e.Until)
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				throttled := 0
+				if tc.wait > 0 {
+					throttled = 1
+				}
+				synctest.Wait() // until the server has noted the last request
+				if wait != tc.wait || source.Throttled() != throttled || len(server.Requests()) != tc.requests || source.Requests() != tc.requests {
+					t.Errorf("a wait of %s, told %d times, after %d requests, %d counted; want %s and %d",
+						wait, source.Throttled(), len(server.Requests()), source.Requests(), tc.wait, tc.requests)
+				}
+				source.Settle()
+			})
+		})
+	}
+}
+
+// TestOneQuestionIsOnItsWayAtATime: which answer is the n-th is no matter of chance,
+// and a site sees no more of us at once than it did.
+func TestOneQuestionIsOnItsWayAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, source := filled(t, audit.Jira, 35)
+		d := &descent{source: source, ctx: t.Context(), foresee: ahead}
+		first, err := d.ask(audit.Query{Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if page, err := source.Page(d.ctx, audit.Query{Limit: 10}); err != nil || len(page.Records) != 10 {
+			t.Errorf("asked in between: %d records, %v", len(page.Records), err)
+		}
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("two answers of a second each took %s", took)
+		}
+		if page, err := d.ask(below(first.Records[9].Millis)); err != nil || len(page.Records) != 10 {
+			t.Errorf("asked at last: %d records, %v", len(page.Records), err)
+		}
+		source.Settle()
+		synctest.Wait()
+		if n := len(server.Requests()); n != 4 { // the last page was foreseen as well
+			t.Errorf("%d requests, want 4", n)
+		}
+	})
+}
+
+// TestWhatIsForeseenHasLeftWhenAPageIsThere: whether it left before it was given up
+// would be chance otherwise.
+func TestWhatIsForeseenHasLeftWhenAPageIsThere(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			server, source := filled(t, audit.Jira, 35)
+			d := &descent{source: source, ctx: t.Context(), foresee: ahead}
+			if _, err := d.ask(audit.Query{Limit: 10}); err != nil {
+				t.Fatal(err)
+			}
+			counted := source.Requests()
+			source.Settle()
+			synctest.Wait() // until the server has noted it
+			if n := len(server.Requests()); n != 2 || counted != 2 || source.Requests() != 2 {
+				t.Errorf("%d requests arrived, %d were counted before it was given up and %d after, want 2", n, counted, source.Requests())
+			}
+		})
+	}
+}

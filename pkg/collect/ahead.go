@@ -39,7 +39,9 @@ func (w *walk) ask(ctx context.Context, q audit.Query) (view, error) {
 		w.next, w.pace, w.c.pace = nil, a.took, a.took
 		return a.v, a.err
 	}
-	w.settle()
+	if w.next != nil {
+		w.settle()
+	}
 	began := w.c.o.Now()
 	v, err := w.c.askAnd(w.until(ctx), q, w.foresee())
 	w.pace = w.c.o.Now().Sub(began)

@@ -34,6 +34,7 @@ func (c *Collector) distrust() {
 // doubled. Of the live edge only the upper end is drained: what lies below is
 // owed, and Rest reads it.
 func (w *walk) drain(ctx context.Context) (done bool, err error) {
+	w.settle()
 	if w.live && w.pivot != audit.Forever {
 		return true, nil
 	}

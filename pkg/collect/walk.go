@@ -126,7 +126,6 @@ func (w *walk) run(ctx context.Context) (done bool, err error) {
 			return done, err
 		}
 		if w.c.p.Slice != 0 {
-			w.settle()
 			return w.drain(ctx)
 		}
 	}

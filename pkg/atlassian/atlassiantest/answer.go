@@ -77,6 +77,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, routes []Route) {
 	}
 	info.AuthRight, _, _ = s.authenticate(r, info.Route)
 	d := s.strike(&info)
+	if arrive, ok := r.Context().Value(arrivedKey{}).(func()); ok {
+		arrive()
+	}
 	var skew time.Duration
 	if info.Product != "" {
 		q := s.Quirks(info.Product)

@@ -40,16 +40,20 @@ func (t *transport) handler(host string) http.Handler {
 	return t.s.Handler()
 }
 
-// RoundTrip implements http.RoundTripper.
+// arrivedKey is the key of a func() in a request's context, which is to be called
+// when the request is counted.
+type arrivedKey struct{}
+
+// RoundTrip implements http.RoundTripper. A request arrives whatever becomes of its
+// context: which one is the n-th is no matter of chance.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		defer func() { _ = req.Body.Close() }()
 	}
-	if err := context.Cause(req.Context()); err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithCancel(req.Context())
-	in := inbound(ctx, req)
+	arrived := make(chan struct{})
+	arrive := sync.OnceFunc(func() { close(arrived) })
+	in := inbound(context.WithValue(ctx, arrivedKey{}, arrive), req)
 	unzip := req.Header.Get("Accept-Encoding") == "" && req.Header.Get("Range") == "" && req.Method != http.MethodHead
 	if unzip {
 		in.Header.Set("Accept-Encoding", "gzip")
@@ -60,6 +64,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	go func() {
 		defer func() {
 			aborted := recover()
+			arrive()
 			if aborted != nil && aborted != http.ErrAbortHandler { //nolint:errorlint // net/http compares the same way
 				w.end(fmt.Errorf("atlassiantest: the handler panicked: %v", aborted))
 			} else if gone := context.Cause(req.Context()); gone != nil {
@@ -79,6 +84,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	case <-w.ready:
 	case <-ctx.Done():
 		cancel()
+		<-arrived
 		return nil, context.Cause(req.Context())
 	}
 	if w.failed != nil {
