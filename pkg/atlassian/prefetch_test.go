@@ -188,6 +188,8 @@ func TestWhatIsNotForeseenIsNotFetched(t *testing.T) {
 			nth: 2, edit: atlassiantest.EmptyList()},
 		"a date inside the last record looks like its own": {foresee: ahead, foreseen: 1, requests: 5,
 			nth: 1, edit: atlassiantest.Edit(9, with(`{"created":"2020-01-01T00:00:00.000+0000"}`))},
+		"an answer that is asked for again, once": {foresee: ahead, foreseen: 1, requests: 6,
+			nth: 1, edit: atlassiantest.TruncateQuietly(0.5)},
 		"a text of the last record looks like its date": {foresee: ahead, foreseen: 3, requests: 4,
 			nth: 1, edit: atlassiantest.Edit(9, with(`"\"created\":\"2020-01-01T00:00:00.000+0000\""`))},
 	} {
@@ -238,8 +240,17 @@ func TestWhatIsFetchedAndNeverAskedForEnds(t *testing.T) {
 					t.Errorf("it ended after %s and %d requests", took, len(server.Requests()))
 				}
 				d.ctx = t.Context()
+				began = time.Now()
 				if page, err := d.ask(second); err != nil || len(page.Records) != 10 {
 					t.Errorf("asked afterwards: %d records, %v", len(page.Records), err)
+				}
+				if took := time.Since(began); took != time.Second {
+					t.Errorf("asked afterwards it took %s", took)
+				}
+				source.Settle()
+				// That something was given up is no reason to foresee nothing any more.
+				if page, err := d.ask(audit.Query{Limit: 10}); err != nil || len(page.Records) != 10 || d.foreseen != 3 {
+					t.Errorf("asked once more: %d records, %v, foreseen %d times", len(page.Records), err, d.foreseen)
 				}
 				source.Settle()
 			})
@@ -358,4 +369,91 @@ func TestWhatIsForeseenHasLeftWhenAPageIsThere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnAnswerThatDoesNotComeHoldsNobodyUp who asks something else.
+func TestAnAnswerThatDoesNotComeHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, source := filled(t, audit.Jira, 35)
+		server.Fault(atlassiantest.Fault{Nth: 2, Action: atlassiantest.Hang()})
+		d := &descent{source: source, ctx: t.Context(), foresee: ahead}
+		first, err := d.ask(audit.Query{Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if page, err := d.ask(below(first.Records[4].Millis)); err != nil || len(page.Records) != 10 {
+			t.Errorf("%d records, %v", len(page.Records), err)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("an answer of a second took %s", took)
+		}
+	})
+}
+
+// lingering is a network that is slow to let go of a request.
+type lingering struct{ http.RoundTripper }
+
+func (l lingering) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := l.RoundTripper.RoundTrip(r)
+	if err != nil {
+		time.Sleep(3 * time.Second) // of the bubble's clock
+	}
+	return resp, err
+}
+
+// TestWhatIsGivenUpHasEnded when that is said: nothing uses the connection, or renews
+// a token, behind the back of whoever goes on.
+func TestWhatIsGivenUpHasEnded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, _ := filled(t, audit.Jira, 35)
+		server.Fault(atlassiantest.Fault{Nth: 2, Action: atlassiantest.Hang()})
+		source := client(t, lingering{server.Transport()}, basic(t, atlassiantest.DefaultClassicToken)).Source(audit.Jira, "", atlassian.RouteSite)
+		d := &descent{source: source, ctx: t.Context(), foresee: ahead}
+		if _, err := d.ask(audit.Query{Limit: 10}); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		source.Settle()
+		if took := time.Since(began); took != 3*time.Second {
+			t.Errorf("it ended within 3 s, and was said to have ended after %s", took)
+		}
+	})
+}
+
+// ending is a credential that can be used once.
+type ending struct {
+	atlassian.Credential
+	base http.RoundTripper
+	used bool
+}
+
+func (e *ending) RoundTripper(base http.RoundTripper) http.RoundTripper {
+	e.base = e.Credential.RoundTripper(base)
+	return e
+}
+
+func (e *ending) RoundTrip(r *http.Request) (*http.Response, error) {
+	if e.used {
+		return nil, errors.New("there is no token any more")
+	}
+	e.used = true
+	return e.base.RoundTrip(r)
+}
+
+// TestWhatIsForeseenAndNeverSentHoldsNobodyUp: the page that is here is whole, and the
+// error comes at its turn.
+func TestWhatIsForeseenAndNeverSentHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, _ := filled(t, audit.Jira, 35)
+		source := client(t, server.Transport(), &ending{Credential: basic(t, atlassiantest.DefaultClassicToken)}).Source(audit.Jira, "", atlassian.RouteSite)
+		got := (&descent{source: source, ctx: t.Context(), foresee: ahead}).down()
+		source.Settle()
+		if len(got) != 2 || source.Requests() != 1 {
+			t.Errorf("%d answers in %d requests: %.200q", len(got), source.Requests(), got)
+		}
+	})
 }
