@@ -48,6 +48,39 @@ func (r reading) Asked() []audit.Asked {
 	return nil
 }
 
+// foreseeing is a source that fetches answers before their turn. It takes note of what
+// was foreseen, and of what was asked then.
+type foreseeing struct {
+	collect.Prefetcher
+	p *process
+	// next is what was foreseen last, nil for nothing.
+	next *audit.Query
+}
+
+func (f *foreseeing) Page(ctx context.Context, q audit.Query) (audit.Page, error) {
+	f.asked(q)
+	return f.Prefetcher.Page(ctx, q)
+}
+
+func (f *foreseeing) Prefetch(ctx context.Context, q audit.Query, next func(oldest int64) (audit.Query, bool)) (audit.Page, error) {
+	f.asked(q)
+	return f.Prefetcher.Prefetch(ctx, q, func(oldest int64) (audit.Query, bool) {
+		q, ok := next(oldest)
+		if ok {
+			f.next = &q
+			f.p.foreseen.Add(1)
+		}
+		return q, ok
+	})
+}
+
+func (f *foreseeing) asked(q audit.Query) {
+	if f.next != nil && *f.next == q {
+		f.next = nil
+		f.p.early.Add(1)
+	}
+}
+
 // Failures of a commit: of one that was not made, and of one that was made
 // although it said otherwise.
 var (

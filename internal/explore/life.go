@@ -167,6 +167,12 @@ func isOurs(name string) bool {
 	return strings.HasSuffix(name, ".replayed.json")
 }
 
+// What is counted of answers that were fetched before their turn.
+const (
+	foreseen = "answers fetched before their turn"
+	early    = "answers fetched before their turn and asked for"
+)
+
 func (w *world) allOver() bool {
 	return !slices.ContainsFunc(w.running, func(p *process) bool { return !p.over.Load() })
 }
@@ -191,6 +197,8 @@ func (w *world) ended(p *process) bool {
 	}
 	w.note(p, text)
 	w.count("runs", 1)
+	w.count(foreseen, int(p.foreseen.Load()))
+	w.count(early, int(p.early.Load()))
 	return true
 }
 

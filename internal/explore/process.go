@@ -38,6 +38,9 @@ type process struct {
 	jitter *rand.Rand
 	// known is the number of records that there were when it began.
 	known int
+	// foreseen are the questions that were asked before their turn, and early those of
+	// them that were asked then.
+	foreseen, early atomic.Int64
 	// copies: it keeps a copy of the state in the end.
 	copies bool
 	out    outcome
@@ -154,6 +157,8 @@ func (p *process) run(ctx context.Context) (err error) {
 	var source collect.Source = at.Source
 	if s.site.Quiet {
 		source = reading{at.Source, p}
+	} else if s, ok := source.(collect.Prefetcher); ok {
+		source = &foreseeing{Prefetcher: s, p: p}
 	}
 	c, err := collect.Open(o, store, dir, source)
 	if err != nil {

@@ -30,7 +30,8 @@ const (
 //     the old ones among them as late; it is synced and moved into the spool, under a
 //     name that follows from the old one, so that it is known whether this was done.
 //  4. The old file is brought to Delivered, if anything of it was delivered, or
-//     else removed.
+//     else removed. After a crash the file of step 3 tells how much that is: the
+//     registry may have been lost since.
 //
 // So a line is always in the spool, in Late or, delivered, in Delivered. One
 // that the Agent has read and that was not acknowledged in step 3 is sent twice, with the
@@ -121,11 +122,16 @@ func (t *Tracker) isOld(e entry, n *note) (bool, error) {
 func (t *Tracker) renew(e entry) (late int, err error) {
 	n := t.notes.of(e.name)
 	name := nameAfter(e)
-	there, err := t.exists(name)
+	rest, there, err := t.find(name)
 	if err != nil {
 		return 0, err
 	}
-	from, err := t.lineStart(e, n.Acked)
+	from := int64(0)
+	if there { // by a run that came no further; the registry may have been lost since
+		from, err = t.restStart(e, rest)
+	} else {
+		from, err = t.lineStart(e, n.Acked)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -158,28 +164,74 @@ func nameAfter(e entry) string {
 	return newName(e.taken, lateHash(e.name))
 }
 
-// exists reports whether the file is in any of the folders, by whatever name it
-// has there.
-func (t *Tracker) exists(name string) (bool, error) {
-	all, err := t.names()
-	return all[name], err
+// find looks for a file in all of the folders, by whatever name it has there.
+func (t *Tracker) find(name string) (e entry, there bool, err error) {
+	err = t.each(func(x entry) {
+		if x.name == name {
+			e, there = x, true
+		}
+	})
+	return e, there, err
 }
 
 // names are those of the files in all of the folders, as they have, or had, them in
 // the spool.
 func (t *Tracker) names() (map[string]bool, error) {
 	out := map[string]bool{}
+	err := t.each(func(e entry) { out[e.name] = true })
+	return out, err
+}
+
+// each calls f with the files in all of the folders.
+func (t *Tracker) each(f func(entry)) error {
 	for _, list := range []func(FS) ([]entry, error){t.f.spooled, t.f.takenOut, t.f.delivered} {
 		entries, err := list(t.fs)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, e := range entries {
-			out[e.name] = true
+			f(e)
 		}
 	}
-	return out, nil
+	return nil
 }
+
+// restStart is where the lines begin in e that were spooled again in rest: the end
+// of e where that cannot be told, so that nothing of it is thrown away.
+func (t *Tracker) restStart(e, rest entry) (int64, error) {
+	first, err := t.offsetOf(rest, func(audit.Stored) bool { return true })
+	if err != nil || first.id == "" {
+		return e.size, err
+	}
+	same, err := t.offsetOf(e, func(s audit.Stored) bool { return s.RecordID == first.id })
+	return same.at, err
+}
+
+// place is where a line begins, and its record_id.
+type place struct {
+	at int64
+	id string
+}
+
+// offsetOf is the first line that fits; the file's end where none does.
+func (t *Tracker) offsetOf(e entry, fits func(audit.Stored) bool) (place, error) {
+	at, found := int64(0), place{at: e.size}
+	err := t.eachLine(e, 0, func(line []byte) error {
+		if s, ok := audit.ReadLine(line); ok && fits(s) {
+			found = place{at, s.RecordID}
+			return errFound
+		}
+		at += int64(len(line))
+		return nil
+	})
+	if errors.Is(err, errFound) {
+		err = nil
+	}
+	return found, err
+}
+
+// errFound ends a search.
+var errFound = errors.New("found")
 
 // lineStart is the beginning of the line that the offset lies in: acknowledged
 // offsets are ends of lines, unless somebody changed the file.

@@ -1,6 +1,7 @@
 package spool_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"atlassian_audit_records/pkg/audit"
 	"atlassian_audit_records/pkg/spool"
+	"atlassian_audit_records/pkg/spool/spooltest"
 )
 
 // TestWhatIsSpooledAgain is every whole line behind what was acknowledged, once,
@@ -106,6 +108,97 @@ func TestNothingIsSpooledAgainWhereNothingIsLeft(t *testing.T) {
 			}
 			if len(d.in(places.Late)) != 0 || len(d.in(places.Delivered)) != 1 {
 				t.Errorf("taken out %v, delivered %v", d.in(places.Late), d.in(places.Delivered))
+			}
+		})
+	}
+}
+
+// TestARestThatIsThereTellsWhereItBegins: a run that is killed when it has spooled the
+// rest again leaves the delivered lines in Late. Whatever the Agent says of the file
+// when the next one comes, these are kept for a replay, and no others.
+func TestARestThatIsThereTellsWhereItBegins(t *testing.T) {
+	t.Parallel()
+	lines := func(n int) func(ends []int64) int64 { return func(ends []int64) int64 { return ends[n] } }
+	for name, row := range map[string]struct {
+		// before is what was acknowledged when the rest was spooled again, and after
+		// when the file is looked at anew.
+		before, after func(ends []int64) int64
+		// lose: the notes are lost, too.
+		lose bool
+		// want is how many lines are kept as delivered.
+		want int
+	}{
+		"the registry says the same":                             {lines(2), lines(2), false, 2},
+		"the registry is lost":                                   {lines(2), lines(0), false, 2},
+		"the registry and the notes are lost":                    {lines(2), lines(0), true, 2},
+		"the registry is an old one, and the notes are lost":     {lines(2), lines(1), true, 2},
+		"the registry says more":                                 {lines(2), lines(3), true, 2},
+		"the registry says that all was delivered":               {lines(2), lines(4), true, 2},
+		"nothing was delivered, and nothing is":                  {lines(0), lines(0), true, 0},
+		"nothing was delivered, and something is by now":         {lines(0), lines(1), true, 0},
+		"what was acknowledged ended in the midst of the second": {func(ends []int64) int64 { return ends[1] + 9 }, lines(0), true, 1},
+	} {
+		each(t, name, func(t *testing.T, d *depot) {
+			d.agent.Down = true
+			d.write(17*time.Hour, 17*time.Hour, 17*time.Hour, 17*time.Hour)
+			path := places.Spool + "/" + d.file
+			data, _ := d.fs.ReadFile(path)
+			ends := []int64{0}
+			for l := range strings.Lines(string(data)) {
+				ends = append(ends, ends[len(ends)-1]+int64(len(l)))
+			}
+			says := func(bytes int64) {
+				delete(d.agent.Memory, path)
+				if bytes > 0 {
+					d.agent.Memory[path] = spool.Offset{Bytes: bytes}
+				}
+				d.agent.Flush()
+			}
+			says(row.before(ends))
+			d.file = ""
+			d.runs(1)
+			d.now = d.now.Add(31 * time.Minute)
+			d.runs(1)
+			if len(d.in(places.Late)) != 1 {
+				t.Fatal("nothing was taken out")
+			}
+			d.fs.Inject(func(op spooltest.Op) error {
+				if (op.Kind == "Chtimes" || op.Kind == "Remove") && strings.HasPrefix(op.Path, places.Late) && strings.Contains(op.Path, ".taken-") {
+					return errPower
+				}
+				return nil
+			})
+			d.now = d.now.Add(2 * time.Minute)
+			if _, err := d.run(); !errors.Is(err, errPower) {
+				t.Fatalf("it was to end before the file is brought away: %v", err)
+			}
+			d.fs.Inject(nil)
+			if row.lose {
+				if err := d.fs.Remove(base + "/state/notes.json"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			says(row.after(ends))
+			d.runs(1)
+			if got := d.in(places.Late); len(got) > 0 {
+				t.Fatalf("left behind: %v", got)
+			}
+			count := func(folder string) (n int) {
+				for _, of := range d.lines(folder) {
+					n += len(of)
+				}
+				return n
+			}
+			if got := count(places.Spool); got != 4-row.want {
+				t.Errorf("%d lines are in the spool again, want %d", got, 4-row.want)
+			}
+			_, found := d.find(time.UnixMilli(0), d.now, false)
+			kept := 0
+			for _, p := range found.Parts {
+				kept += p.Lines
+			}
+			if kept != row.want {
+				t.Errorf("%d lines are kept as delivered, want %d (%v)", kept, row.want, d.in(places.Delivered))
 			}
 		})
 	}
