@@ -124,3 +124,33 @@ func TestWhatWasPublishedMayBeRemoved(t *testing.T) {
 }
 
 func id(l sourcetest.Line) string { return l.ID }
+
+// TestMoreIsStagedThanAFileHolds: each file is published before the next one is staged,
+// and when a run is over the Agent sees all of them.
+func TestMoreIsStagedThanAFileHolds(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, m *machine) {
+		if k := (kind{m.site.Kind}); !k.counted() {
+			return
+		}
+		m.stageFrom, m.o.PageSize, m.o.BatchSize = 1, 100, 1
+		m.site.add(700, time.Second, time.Minute)
+		staged, files := 0, map[string]bool{}
+		m.between = func(after string) {
+			if after == "Stage" {
+				staged++
+			}
+		}
+		runs(t, m, 1)
+		lines, err := m.lines()
+		must(t, err)
+		for name := range m.disk.Files() {
+			if strings.HasPrefix(name, spoolDir+"/") && strings.HasSuffix(name, ".jsonl") {
+				files[name] = true
+			}
+		}
+		if len(lines) != 700 || staged < 3 || len(files) < 2 {
+			t.Errorf("%d lines are to be seen in %d files, staged %d times; want 700 in more than one", len(lines), len(files), staged)
+		}
+	})
+}
