@@ -3,6 +3,7 @@ package collect_test
 import (
 	"context"
 	"errors"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -151,6 +152,49 @@ func TestMoreIsStagedThanAFileHolds(t *testing.T) {
 		}
 		if len(lines) != 700 || staged < 3 || len(files) < 2 {
 			t.Errorf("%d lines are to be seen in %d files, staged %d times; want 700 in more than one", len(lines), len(files), staged)
+		}
+	})
+}
+
+// TestAFileIsLetGoOfBeforeTheNextIsStaged: the run is killed right after that, and by then
+// somebody has removed what was published. What the state speaks of is the next file.
+func TestAFileIsLetGoOfBeforeTheNextIsStaged(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, m *machine) {
+		if k := (kind{m.site.Kind}); !k.counted() {
+			return
+		}
+		m.stageFrom, m.o.PageSize, m.o.BatchSize = 1, 100, 1
+		m.site.add(700, time.Second, time.Minute)
+		var moments []moment
+		m.watch(&moments)
+		runs(t, m, 1)
+		published := slices.IndexFunc(moments, func(at moment) bool { return at.after == "Publish" })
+		staged := published + slices.IndexFunc(moments[published:], func(at moment) bool { return at.after == "Stage" })
+		if published < 0 || staged <= published {
+			t.Fatal("nothing was staged after something was published")
+		}
+		back, err := m.restart(moments[staged], moments[staged].disk.Clone(), t.TempDir())
+		must(t, err)
+		before, err := back.lines()
+		must(t, err)
+		for name := range back.disk.Files() {
+			if path.Dir(name) == spoolDir && path.Ext(name) == ".jsonl" {
+				must(t, back.disk.Remove(name))
+			}
+		}
+		pass(interval)
+		out, err := back.run()
+		must(t, err)
+		if out.notice != "" {
+			t.Errorf("it was told: %s", out.notice)
+		}
+		_, err = back.settle()
+		must(t, err)
+		after, err := back.lines()
+		must(t, err)
+		if len(before) == 0 || len(before)+len(after) != 700 {
+			t.Errorf("%d lines before and %d after, of 700 records", len(before), len(after))
 		}
 	})
 }
