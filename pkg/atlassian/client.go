@@ -167,6 +167,9 @@ func limiter(perSecond float64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(2*perSecond)))
 }
 
+// atOnce reports whether the pace lets a question be asked now.
+func (c *Client) atOnce() bool { return c.limiter.Limit() == rate.Inf || c.limiter.Tokens() >= 1 }
+
 // Close gives up idle connections. The client may be used on.
 func (c *Client) Close() {
 	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {

@@ -124,8 +124,13 @@ func (s *Source) whenArrived(route string) func([]byte) {
 
 // fetchEarly returns when the question is on its way: were it left to the scheduler,
 // it would leave when this one's answer is decoded where all processors are busy,
-// and whether it left at all before it is given up would be chance.
+// and whether it left at all before it is given up would be chance. Where the pace
+// makes questions wait, it is not asked before it is needed: the page would wait
+// with it.
 func (s *Source) fetchEarly(ctx context.Context, q question, hint int) {
+	if !s.c.atOnce() {
+		return
+	}
 	q.sizeHint = hint
 	ctx, cancel := context.WithCancel(ctx)
 	e := &early{url: q.url.String(), ctx: ctx, cancel: cancel, ended: make(chan struct{})}

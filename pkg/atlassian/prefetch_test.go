@@ -457,3 +457,32 @@ func TestWhatIsForeseenAndNeverSentHoldsNobodyUp(t *testing.T) {
 		}
 	})
 }
+
+// TestAPageDoesNotWaitForThePaceOfTheNext: where a question has to wait its turn,
+// it is asked when it is needed.
+func TestAPageDoesNotWaitForThePaceOfTheNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := atlassiantest.New(atlassiantest.Options{Seed: 1})
+		server.Fill(35, time.Hour, string(audit.Jira))
+		c, err := atlassian.New(atlassian.Options{
+			Site: parse(t, siteURL), Transport: server.Transport(), Credential: basic(t, atlassiantest.DefaultClassicToken),
+			Now: time.Now, RequestsPerSecond: 0.1,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &descent{source: c.Source(audit.Jira, "", atlassian.RouteSite), ctx: t.Context(), foresee: ahead}
+		began := time.Now()
+		page, err := d.ask(audit.Query{Limit: 10})
+		if took := time.Since(began); err != nil || took != 0 {
+			t.Fatalf("the first page took %s, %v", took, err)
+		}
+		if _, err := d.ask(below(page.Records[9].Millis)); err != nil || time.Since(began) != 10*time.Second {
+			t.Errorf("the second came after %s, %v", time.Since(began), err)
+		}
+		if d.source.Settle(); d.foreseen != 2 || d.source.Requests() != 2 {
+			t.Errorf("foreseen %d times in %d requests, want 2 and 2", d.foreseen, d.source.Requests())
+		}
+	})
+}
