@@ -126,7 +126,7 @@ func (t *Tracker) renew(e entry) (late int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	from := int64(0)
+	var from int64
 	if there { // by a run that came no further; the registry may have been lost since
 		from, err = t.restStart(e, rest)
 	} else {
