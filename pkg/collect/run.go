@@ -79,7 +79,8 @@ func (c *Collector) Rest(ctx context.Context, soft time.Time) (more bool, err er
 	}
 	c.p.AgainNext = !c.p.AgainNext
 	before := c.Position()
-	w := &walk{c: c, over: c.after(soft), lo: iv.From, pivot: iv.To - 1, top: iv.To - 1, widen: true}
+	top := iv.To - 1
+	w := &walk{c: c, over: c.after(soft), lo: iv.From, pivot: top, top: top, widen: true}
 	w.again = len(c.p.Recheck.Within(iv)) > 0
 	w.anchor, w.anchored, err = c.nextSeen(w.pivot)
 	if err != nil {
@@ -139,13 +140,23 @@ func (c *Collector) goDown(ctx context.Context, w *walk, soft time.Time) error {
 		}
 	}
 	c.foundAgain(w, done)
-	if owed, ok := c.owed(); !w.live && !c.past && c.p.GapMissingSince != 0 && !c.summary.Suspicious && (!ok || done && w.top == c.p.GapMissingAt || owed.To-1 < c.p.GapMissingAt) {
-		c.p.GapMissingSince, c.p.GapMissingAt = 0, 0
-	}
+	c.gapShown(w, done)
 	if w.live && !done && w.look != audit.Forever && w.pivot <= w.look {
 		c.p.LookCut = true
 	}
 	return c.Save()
+}
+
+// gapShown ends the patience with records of a gap that were not shown: the gap was
+// read, or what is owed lies below it.
+func (c *Collector) gapShown(w *walk, done bool) {
+	if w.live || c.past || c.p.GapMissingSince == 0 || c.summary.Suspicious {
+		return
+	}
+	owed, ok := c.owed()
+	if !ok || done && w.top == c.p.GapMissingAt || owed.To-1 < c.p.GapMissingAt {
+		c.p.GapMissingSince, c.p.GapMissingAt = 0, 0
+	}
 }
 
 // owed is the newest span that was never read, or the newest that is to be read

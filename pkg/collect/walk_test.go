@@ -108,3 +108,43 @@ func TestPatienceWithWhatIsMissing(t *testing.T) {
 		}
 	}
 }
+
+// TestPatienceEndsWhereAGapIsShown: it begins anew only for a gap that was read, or
+// that is owed no more.
+func TestPatienceEndsWhereAGapIsShown(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		live, past, suspicious, done bool
+		top                          int64
+		owed                         audit.Set // what is not covered up to 100
+		ends                         bool
+	}{
+		"it was read to its end":                           {done: true, top: 50, owed: spans(10, 81), ends: true},
+		"it was not read to its end":                       {top: 50, owed: spans(10, 81)},
+		"another was read to its end":                      {done: true, top: 80, owed: spans(10, 51)},
+		"nothing is owed any more":                         {top: 80, ends: true},
+		"what is owed lies below it":                       {top: 80, owed: spans(10, 50), ends: true},
+		"it is owed still":                                 {top: 80, owed: spans(10, 51)},
+		"something was not shown this time":                {suspicious: true, done: true, top: 50},
+		"it was the live edge that was read":               {live: true, done: true, top: 50},
+		"it was a history that was read":                   {past: true, done: true, top: 50},
+		"it was read, and more above it is owed than once": {done: true, top: 50, owed: spans(60, 81), ends: true},
+	} {
+		c := &Collector{past: tt.past}
+		c.summary.Suspicious = tt.suspicious
+		c.p.UpperSet, c.p.Upper, c.p.GapMissingSince, c.p.GapMissingAt = true, 100, 7, 50
+		c.p.Covered = audit.NewSet(audit.Interval{From: 0, To: 101})
+		for _, iv := range tt.owed {
+			c.p.Covered = c.p.Covered.Remove(iv)
+		}
+		c.gapShown(&walk{c: c, live: tt.live, top: tt.top}, tt.done)
+		if ended := c.p.GapMissingSince == 0 && c.p.GapMissingAt == 0; ended != tt.ends || !ended && c.p.GapMissingAt != 50 {
+			t.Errorf("%s: it ended is %t, want %t", name, ended, tt.ends)
+		}
+	}
+	c := &Collector{}
+	c.p.GapMissingAt = 50
+	if c.gapShown(&walk{c: c}, true); c.p.GapMissingAt != 50 {
+		t.Error("patience that never began has ended")
+	}
+}
