@@ -137,8 +137,13 @@ func (r *run) hasRoom() error {
 	if r.pagesLeft.Add(-1) >= 0 {
 		return nil
 	}
-	u, _, err := r.folders.usage()
+	u, places, err := r.folders.usage()
 	if err != nil {
+		return err
+	}
+	// What is delivered makes room in the midst of a run, too: one that catches up
+	// writes as much again as the spool may hold.
+	if err := r.makeRoom(&u, places); err != nil {
 		return err
 	}
 	left := r.room.left - (u.Spooled - r.room.begun)

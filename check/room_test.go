@@ -32,6 +32,32 @@ func TestDeliveredFilesMakeRoom(t *testing.T) {
 	})
 }
 
+// TestDeliveredFilesMakeRoomInTheMidstOfARun: a run that catches up may write as much
+// as the spool may hold, and what is delivered would lie there besides.
+func TestDeliveredFilesMakeRoomInTheMidstOfARun(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		w.options.PageSize = 50
+		c := w.config(classicAuth)
+		a := w.tailer()
+		w.runWell(c)
+		w.dated()
+		a.ack()
+		pass(25 * time.Hour)
+		w.runFor(c, 2*time.Minute)
+		delivered := w.files("delivered", audit.Jira)
+		if len(delivered) != 1 {
+			t.Fatal("nothing is delivered")
+		}
+		c.SpoolMaxSize = 100 << 10 // there is room when the run begins
+		w.server.Fill(1000, time.Hour, "jira")
+		w.runWell(c)
+		if left := w.files("delivered", audit.Jira); len(left) != 0 {
+			t.Errorf("%d delivered files lie beside a spool that is full", len(left))
+		}
+	})
+}
+
 func TestTheSpoolIsFullInTheMidstOfARun(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
